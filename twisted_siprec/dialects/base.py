@@ -1,0 +1,350 @@
+"""
+What every dialect shares: the events of a consumer stream, and what a consumer
+can say back.
+
+A **dialect** translates. It holds no connection, no clock and no queue; the
+delivery (:mod:`twisted_siprec.bridge.delivery`) decides what is sent when,
+keeps what may be needed again, and does the accounts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..plan import (
+    ChannelPlan,
+    Description,
+    Destination,
+    EndReason,
+    Encoding,
+    ParticipantEvent,
+    StreamStatistics,
+)
+
+# --- what is delivered ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStart:
+    """One channel, and what is known of its codec when the stream starts."""
+
+    plan: ChannelPlan
+    codec: str | None = None
+    ssrc: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStart:
+    """The beginning of a consumer stream: all that ``start`` tells."""
+
+    stream_id: str
+    bridge: str
+    started_at: float
+    "POSIX seconds of position 0."
+    encoding: Encoding
+    sample_rate: int
+    channels: tuple[ChannelStart, ...]
+    "In the order of the interleaved samples; one where the layout is separate."
+    destination: Destination
+    description: Description
+    track: int | None = None
+    "The index of the one channel where the layout is separate, None where all are in one."
+
+    @property
+    def width(self) -> int:
+        """Samples side by side in the audio: 1 for mono and for separate channels."""
+        return 1 if self.destination.layout.value != "interleaved" else len(self.channels)
+
+    @property
+    def sample_octets(self) -> int:
+        """Octets of one sample of all channels that are side by side."""
+        return self.width * (2 if self.encoding is Encoding.L16 else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A span in which one or more channels have no audio of their own, and why."""
+
+    position: int
+    samples: int
+    channels: tuple[int, ...]
+    reason: str
+    "rtp_loss, no_packets, late, backpressure, reconnect, paused or muted."
+    filled: str
+    "silence or concealed: the span is in the audio. none: it is not; the position jumps over it."
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """A key press, told once."""
+
+    digit: str
+    duration_ms: int
+    channel: int | None
+    participant_id: str | None
+    source: str
+    "rfc4733 or sip-info."
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """
+    The audio of all channels of a consumer stream from ``position`` on, encoded
+    and interleaved as its start says.
+    """
+
+    position: int
+    samples: int
+    payload: bytes
+    silence: bool = False
+    "All of it is digital silence; a dialect that has a word for that may use it."
+    discontinuity: bool = False
+    concealed: bool = False
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Synchronisation:
+    """Wall clock against media position (``sync``)."""
+
+    position: int
+    wallclock: float
+    channels: tuple[tuple[int | None, int | None, float], ...] = ()
+    "Per channel SSRC, RTP timestamp at the position, drift in ppm."
+
+
+@dataclass(frozen=True, slots=True)
+class Redescribed:
+    """The metadata changed."""
+
+    description: Description
+
+
+@dataclass(frozen=True, slots=True)
+class Rearranged:
+    """Channels, codecs or layout are others from ``position`` on (``format``)."""
+
+    position: int
+    channels: tuple[ChannelStart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """No audio from here on; what was said meanwhile is not recorded."""
+
+    position: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Audio again. The position has moved on by ``skipped``."""
+
+    position: int
+    by: str
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Counters so far (``stats``)."""
+
+    position: int
+    streams: tuple[StreamStatistics, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The end of a consumer stream, with the account of it."""
+
+    reason: EndReason
+    duration_ms: int
+    final_position: int
+    frames: int
+    octets: int
+    channels: tuple[StreamStatistics, ...]
+    gaps_ms: tuple[tuple[str, int], ...]
+    reconnects: int
+    replayed_frames: int
+    metadata_revision: int
+
+
+Event = (
+    Gap
+    | Digit
+    | Synchronisation
+    | Redescribed
+    | Rearranged
+    | ParticipantEvent
+    | Paused
+    | Resumed
+    | Progress
+)
+"What happens between start and stop besides audio, in order with it."
+
+# --- what a consumer says ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The consumer takes the stream."""
+
+    start_at: str = "buffered"
+    "buffered or live."
+    ack_every_ms: int | None = None
+    window_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The consumer does not take the stream."""
+
+    code: str
+    message: str
+    retry_after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """All up to and with this frame is safe with the consumer."""
+
+    frame: int
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """After ``resume``: the consumer goes on from this frame."""
+
+    from_frame: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How much unacknowledged media the consumer takes."""
+
+    window_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PauseAsked:
+    """The consumer wants no audio for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAsked:
+    """The consumer wants audio again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """To be echoed with the position."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An event for others: a transcript, a verdict."""
+
+    name: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainAsked:
+    """The consumer is going away: connect again, there if it says where."""
+
+    reconnect_to: str | None
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The consumer wants no more of this stream."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """Something that the dialect does not know or that is malformed: counted and logged."""
+
+    reason: str
+
+
+Reply = (
+    Ready
+    | Rejected
+    | Acknowledged
+    | Continue
+    | Window
+    | PauseAsked
+    | ResumeAsked
+    | Marked
+    | Said
+    | DrainAsked
+    | Farewell
+    | Odd
+)
+
+# --- the translation ---------------------------------------------------------------
+
+Message = str | bytes
+"A WebSocket message: text or binary."
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a dialect can do, given the subprotocol that the consumer selected."""
+
+    waits_for_ready: bool = False
+    acknowledges: bool = False
+    resumes: bool = False
+    announces_gaps: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """What is told to a consumer on a reconnection."""
+
+    token: str
+    attempt: int
+    first_frame: int
+    "The oldest frame that is still here."
+    last_acknowledged: int | None
+
+
+class Dialect(Protocol):
+    """
+    A WebSocket application protocol, from the sender's side. One instance for
+    each consumer stream; it lives across reconnections.
+    """
+
+    name: str
+    subprotocols: tuple[str, ...]
+
+    def headers(self, start: StreamStart) -> tuple[tuple[str, str], ...]:
+        """Handshake header fields besides those of the configuration."""
+
+    def opened(self, subprotocol: str | None) -> Capabilities:
+        """The connection is up; everything after this is written for this subprotocol."""
+
+    def start(self, start: StreamStart, resume: ResumePoint) -> list[Message]:
+        """The first messages of a connection; a resumption where its attempt is above 1."""
+
+    def audio(self, audio: Audio, frame: int, replay: bool) -> list[Message]:
+        """Audio in messages. ``frame`` counts from 0 for the stream, across reconnections."""
+
+    def event(self, event: Event, position: int) -> list[Message]:
+        """An event in messages; an empty list where the dialect has no word for it."""
+
+    def mark(self, name: str, position: int) -> list[Message]:
+        """The echo of a mark."""
+
+    def stop(self, stop: Stop) -> list[Message]:
+        """The last messages of the stream."""
+
+    def received(self, message: Message) -> list[Reply]:
+        """What the consumer said. Never raises, whatever it is."""
+

@@ -1,0 +1,38 @@
+"""
+The media plane as signalling sees it: three requests and their reports.
+
+:class:`Media` is implemented by the plane of this process
+(:mod:`twisted_siprec.net.plane`) and by the pool of worker processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from ..plan import BridgeClosed, BridgeOpened, BridgePlan, BridgeUpdate, EndReason, Report
+
+
+class NoPorts(Exception):
+    """All RTP ports of the configured range are in use; widen ``media.ports`` or wait."""
+
+
+class Media(Protocol):
+    """Where recorded streams are received and delivered."""
+
+    def open(self, plan: BridgePlan) -> Deferred[BridgeOpened]:
+        """
+        Bind ports and begin to receive. Fails with :exc:`NoPorts`.
+        Destinations are connected meanwhile; nothing here waits for them.
+        """
+
+    def update(self, update: BridgeUpdate) -> Deferred[BridgeOpened]:
+        """The bridge is this from now on; answers with the ports of all its streams."""
+
+    def close(self, bridge: str, reason: EndReason) -> Deferred[BridgeClosed]:
+        """Deliver what is buffered, say stop, and give the account. Never fails."""
+
+    def listen(self, listener: Callable[[Report], None]) -> None:
+        """Every report from now on goes to ``listener`` too."""

@@ -1,0 +1,426 @@
+"""
+What signalling asks of the media plane, and what the media plane answers.
+
+These values are all that crosses between the two (a worker process may lie in
+between), so they are frozen, made of plain types, and know nothing of SIP
+messages, sockets or arrays.
+
+Times named ``…_at`` are POSIX seconds of the wall clock. Positions and lengths
+are in samples per channel unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+Address = tuple[str, int]
+"A host (an IP address in text form) and a port."
+
+
+class Encoding(str, Enum):
+    """How samples are carried to a consumer."""
+
+    L16 = "L16"
+    "16-bit signed linear, little-endian."
+    PCMU = "PCMU"
+    PCMA = "PCMA"
+
+
+class Layout(str, Enum):
+    """How the channels of a call are carried to a consumer."""
+
+    INTERLEAVED = "interleaved"
+    "One connection, the samples of all channels interleaved."
+    SEPARATE = "separate"
+    "One connection for each channel."
+    MONO = "mono"
+    "One connection with the mix of all channels."
+
+
+class EndReason(str, Enum):
+    """Why a recording session ended, in the words of the native protocol's ``stop``."""
+
+    CALL_ENDED = "call_ended"
+    NO_MEDIA = "no_media"
+    SRC_LOST = "src_lost"
+    OPERATOR = "operator"
+    CONSUMER_BYE = "consumer_bye"
+    SHUTDOWN = "shutdown"
+    ERROR = "error"
+
+
+# --- what is recorded -------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One format of an m-line: a payload type and what it means (:rfc:`8866#section-6.6`)."""
+
+    payload_type: int
+    name: str
+    "The encoding name in upper case (PCMU, G722, L16, TELEPHONE-EVENT, CN)."
+    clock_rate: int
+    "RTP clock in Hz. For G722 this is 8000 though the audio is at 16 kHz (:rfc:`3551#section-4.5.2`)."
+    channels: int = 1
+    parameters: str = ""
+    "The value of a=fmtp, as offered."
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """One recorded m-line: what to receive and from where."""
+
+    index: int
+    "The position of the m-line in the offer: the stream's key within its bridge."
+    codecs: tuple[Codec, ...]
+    "Every format that we answered, in the answer's order. Any of them may arrive at any time."
+    source: Address | None = None
+    "Where the SRC says that its RTP comes from; None where it says nothing usable."
+    label: str | None = None
+    active: bool = True
+    "False while the SRC has paused it (a=inactive, or c= of all zeros)."
+    packet_ms: int = 20
+    "The packet duration announced; packets of any other duration are taken too."
+    rtcp: Address | None = None
+    "Where our RTCP goes (a=rtcp, or the port after the RTP port)."
+    rtcp_mux: bool = False
+    "RTP and RTCP share a port (:rfc:`5761`)."
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlan:
+    """One channel of the audio that a consumer receives."""
+
+    index: int
+    streams: tuple[int, ...]
+    "The indexes of the streams that are summed in it, most often one."
+    participant_id: str | None = None
+    role: str | None = None
+    "caller or callee, where it is known."
+    label: str | None = None
+
+
+# --- what is known of it -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A party to the recorded call (:rfc:`7865#section-6.5`)."""
+
+    id: str
+    aor: str | None = None
+    name: str | None = None
+    session_ids: tuple[str, ...] = ()
+    joined_at: str | None = None
+    "As the SRC wrote it, made RFC 3339 where possible."
+    left_at: str | None = None
+    extensions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommunicationSession:
+    """A call as its parties see it (:rfc:`7865#section-6.3`)."""
+
+    id: str
+    group_id: str | None = None
+    sip_session_ids: tuple[str, ...] = ()
+    start_time: str | None = None
+    stop_time: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStream:
+    """A stream as the metadata names it (:rfc:`7865#section-6.7`)."""
+
+    id: str
+    label: str | None = None
+    session_id: str | None = None
+    sent_by: tuple[str, ...] = ()
+    received_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """All that is known about a recording session besides its audio."""
+
+    recording_session_id: str
+    call_id: str
+    "The SIP Call-ID of the recording session."
+    src: str | None = None
+    "The SRC's address of record, from From or Contact."
+    caller: str | None = None
+    called: str | None = None
+    request_uri: str | None = None
+    sessions: tuple[CommunicationSession, ...] = ()
+    participants: tuple[Participant, ...] = ()
+    streams: tuple[MediaStream, ...] = ()
+    extensions: tuple[tuple[str, str], ...] = ()
+    "Vendor identifiers under plain names (ucid, …)."
+    headers: tuple[tuple[str, str], ...] = ()
+    "SIP header fields of the INVITE that the configuration asks for."
+    warnings: tuple[tuple[str, str], ...] = ()
+    "(code, text): what was odd in what the SRC sent."
+    revision: int = 0
+    "+1 for each change of the metadata."
+    mode: str = "snapshot"
+    "snapshot, or delta when the SRC sent a partial update. The description is always whole."
+    xml: str | None = None
+    "The metadata as received, where the destination asks for it."
+
+
+# --- where it goes ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """
+    Where a secret is to be read, at each use, so that a rotated one is used at
+    the next connection. The secret itself is in no plan, log or repr.
+    """
+
+    file: str | None = None
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTLS:
+    """How a wss: destination is verified, and how we prove who we are."""
+
+    verify: bool = True
+    authorities: str | None = None
+    "A PEM file of certificate authorities instead of the system's."
+    certificate: str | None = None
+    "Our certificate chain, PEM."
+    key: str | None = None
+    "Our private key, PEM; the certificate's file where it is not given."
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A consumer of recorded calls, as the configuration describes it."""
+
+    name: str
+    url: str
+    "ws://… or wss://…, or file:DIRECTORY for the embedded destination."
+    protocol: str = "recstream"
+    "The name of the dialect."
+    framing: str = "any"
+    "any (the consumer chooses), plain or framed: the subprotocols that we offer."
+    layout: Layout = Layout.INTERLEAVED
+    encoding: Encoding = Encoding.L16
+    sample_rate: int | None = None
+    "Hz; None for the lowest that loses nothing, 16000 as soon as one stream may be wideband."
+    chunk_ms: int = 100
+    headers: tuple[tuple[str, str], ...] = ()
+    bearer: Secret | None = None
+    basic_user: str | None = None
+    basic_password: Secret | None = None
+    hmac: Secret | None = None
+    tls: ClientTLS = field(default_factory=ClientTLS)
+    connect_timeout_s: float = 5.0
+    ready_timeout_s: float = 5.0
+    on_ready_timeout: str = "plain"
+    "plain or fail: what a framed consumer gets that does not say ready in time."
+    replay_ms: int = 30_000
+    replay_bytes: int = 2 * 1024 * 1024
+    max_chunk_ms: int = 500
+    backlog_ms: int = 2_000
+    "Past this much unsent media, chunks are merged up to max_chunk_ms."
+    backoff_initial_s: float = 0.25
+    backoff_max_s: float = 5.0
+    close_timeout_s: float = 5.0
+    linger_s: float = 10.0
+    "After the call ended, how long an unreachable consumer is still tried before the rest is a gap."
+    include_xml: bool = False
+    stats_every_s: float = 0.0
+    "0 for no stats messages."
+
+
+# --- requests to the media plane ----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BridgePlan:
+    """Receive these streams, make these channels of them, deliver them there."""
+
+    bridge: str
+    "The recording session's id; also the id of the bridge."
+    call_id: str
+    local_address: str
+    "The address that the ports are bound on."
+    streams: tuple[StreamPlan, ...]
+    channels: tuple[ChannelPlan, ...]
+    destinations: tuple[Destination, ...]
+    description: Description
+    started_at: float
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantEvent:
+    """A participant joined, left, was held or resumed."""
+
+    event: str
+    "joined, left, held or resumed."
+    participant_id: str
+    at: str
+    "RFC 3339."
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPress:
+    """A DTMF digit that came by SIP INFO."""
+
+    digit: str
+    duration_ms: int
+    source: str = "sip-info"
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeUpdate:
+    """
+    What a bridge is from now on: the whole of it, not a difference. Streams
+    that are no longer named are closed, new ones are opened.
+    """
+
+    bridge: str
+    streams: tuple[StreamPlan, ...]
+    channels: tuple[ChannelPlan, ...]
+    description: Description
+    described: bool = False
+    "The description changed, so that consumers must be told."
+    events: tuple[ParticipantEvent, ...] = ()
+    key_presses: tuple[KeyPress, ...] = ()
+    paused: bool = False
+    paused_by: str = "src"
+
+
+# --- reports of the media plane --------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPorts:
+    """The ports bound for a stream."""
+
+    index: int
+    rtp: int
+    rtcp: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatistics:
+    """What came on one stream, all in packets unless named otherwise."""
+
+    index: int
+    label: str | None = None
+    codec: str | None = None
+    ssrc: int | None = None
+    packets: int = 0
+    octets: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicate: int = 0
+    reordered: int = 0
+    discarded: int = 0
+    "Not RTP, an unknown payload type, or from a source that has no business here."
+    concealed_ms: int = 0
+    silent_ms: int = 0
+    max_jitter_ms: float = 0.0
+    codec_changes: int = 0
+    ssrc_changes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStatistics:
+    """What one consumer stream got: the account of native-protocol section 6."""
+
+    destination: str
+    stream_id: str
+    channel: int | None = None
+    "The channel's index where the layout is separate."
+    final_position: int = 0
+    delivered: int = 0
+    "Samples per channel that are in audio messages handed to the connection."
+    missing: int = 0
+    "Samples per channel in gaps with filled: none."
+    frames: int = 0
+    octets: int = 0
+    gaps_ms: tuple[tuple[str, int], ...] = ()
+    "(reason, ms)."
+    reconnects: int = 0
+    replayed_frames: int = 0
+    acknowledged_frame: int | None = None
+    complete: bool = True
+    "False where the consumer was unreachable at the end and a part was given up."
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeOpened:
+    """The ports are bound and receive from now on."""
+
+    bridge: str
+    ports: tuple[StreamPorts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeClosed:
+    """All was delivered, or given up and named."""
+
+    bridge: str
+    reason: EndReason
+    duration_ms: int
+    streams: tuple[StreamStatistics, ...]
+    deliveries: tuple[DeliveryStatistics, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHeard:
+    """The first packet of a stream, or the first after silence."""
+
+    bridge: str
+    index: int
+    source: Address
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSilent:
+    """An active stream from which nothing came for some time."""
+
+    bridge: str
+    index: int
+    silent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A destination is connected."""
+
+    bridge: str
+    destination: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """A destination is not connected (any more)."""
+
+    bridge: str
+    destination: str
+    reason: str
+    retry_in_s: float | None
+    "None where it will not be tried again."
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSaid:
+    """An event that a consumer sent back (a transcript, a verdict)."""
+
+    bridge: str
+    destination: str
+    name: str
+    payload: str
+    "JSON."
+
+
+Report = StreamHeard | StreamSilent | LinkUp | LinkDown | ConsumerSaid
