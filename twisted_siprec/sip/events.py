@@ -11,7 +11,7 @@ opaque string too.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Address = tuple[str, int]
 
 
-class Transport(str, Enum):
+class Transport(StrEnum):
     """How SIP is carried (:rfc:`3261#section-18`)."""
 
     UDP = "UDP"
@@ -58,7 +58,10 @@ class Hop:
     port: int | None
     "None where the URI names none: the shell looks the host up (:rfc:`3263`) or takes the default."
     flow: Flow | None = None
-    "The flow to prefer while it lives."
+    """
+    A connection to prefer while it lives. For UDP the listener to send from;
+    the destination is always ``host`` and ``port``.
+    """
 
 
 # --- outputs: to the wire ----------------------------------------------------------
@@ -147,7 +150,11 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The INVITE was cancelled before we answered; its 487 is on its way and the dialog is gone."""
+    """
+    The INVITE was cancelled, or its Expires passed, before we answered; its 487
+    is on its way. The dialog is gone where it was the INVITE that made it, and
+    goes on as it was where it was a re-INVITE.
+    """
 
     transaction: str
     dialog: str
@@ -244,6 +251,10 @@ class Timers:
     t1: float = 0.5
     t2: float = 4.0
     t4: float = 5.0
+    trying: float = 0.2
+    "After this long without a final response an INVITE is answered 100 (section 17.2.1)."
+    c: float = 180.0
+    "An INVITE that is unanswered after this long is given up, whichever side it is on."
 
 
 @dataclass(frozen=True, slots=True)

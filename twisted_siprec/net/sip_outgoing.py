@@ -1,0 +1,170 @@
+"""
+Connections that we open: for our requests where the peer's own connection is
+gone or was none, and for responses whose connection broke (:rfc:`3261#section-18.2.2`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import DNSLookupError
+from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..sip.events import Address, Transport
+from .sip_stream import SIPStream, SIPStreams
+from .tls import ClientTLSFactory
+
+CONNECT_TIMEOUT_S = 10.0
+WAITING_MESSAGES = 64
+"What may wait for one connection to come up."
+
+Waiting = tuple[bytes, str | None]
+"A message, and the transaction that is told if it cannot be sent."
+
+
+class OutgoingStreams:
+    """
+    Our own connections, by where they lead. Each is used for all that goes
+    there while it lives; what is sent before it is up waits for it.
+
+    :param streams: makes the owner of the connections of one transport.
+    :param failed: is told each transaction whose request could not be sent.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        streams: Callable[[Transport, bool], SIPStreams],
+        failed: Callable[[str], None],
+        client_tls: ClientTLSFactory,
+    ) -> None:
+        self._reactor = reactor
+        self._make_streams = streams
+        self._failed = failed
+        self._client_tls = client_tls
+        self._streams: dict[Transport, SIPStreams] = {}
+        self._live: dict[tuple[Transport, Address], SIPStream] = {}
+        self._waiting: dict[tuple[Transport, Address], list[Waiting]] = {}
+        self._attempts: dict[tuple[Transport, Address], Deferred[Any]] = {}
+        self._stopped = False
+
+    def send(
+        self, transport: Transport, address: Address, octets: bytes, transaction: str | None
+    ) -> None:
+        """Send a message to an address, connecting first where that is needed."""
+        key = (transport, address)
+        live = self._live.get(key)
+        if live is not None and live.key in self._streams[transport].streams:
+            live.send(octets)
+            return
+        waiting = self._waiting.setdefault(key, [])
+        if self._stopped or len(waiting) >= WAITING_MESSAGES:
+            self._give_up([(octets, transaction)])
+            return
+        waiting.append((octets, transaction))
+        if key not in self._attempts:
+            self._connect(key)
+
+    def stop(self) -> None:
+        """Try no longer to connect."""
+        self._stopped = True
+        for attempt in [*self._attempts.values()]:
+            attempt.cancel()
+
+    def _connect(self, key: tuple[Transport, Address]) -> None:
+        transport, (host, port) = key
+        if transport not in self._streams:
+            self._streams[transport] = self._make_streams(transport, False)
+        try:
+            endpoint: Any = HostnameEndpoint(
+                self._reactor,
+                host.encode("idna") if not _is_ip(host) else host,
+                port,
+                timeout=CONNECT_TIMEOUT_S,
+            )
+            if transport is Transport.TLS:
+                endpoint = wrapClientTLS(self._client_tls(host), endpoint)
+            attempt = endpoint.connect(self._streams[transport])
+        except (ValueError, UnicodeError) as error:
+            self._not_connected(Failure(error), key)
+            return
+        self._attempts[key] = attempt
+        attempt.addCallback(self._connected, key)
+        attempt.addErrback(self._not_connected, key)
+
+    def _connected(self, stream: SIPStream, key: tuple[Transport, Address]) -> None:
+        self._attempts.pop(key, None)
+        self._forget_dead()
+        self._live[key] = stream
+        for octets, _ in self._waiting.pop(key, []):
+            stream.send(octets)
+
+    def _not_connected(self, failure: Failure, key: tuple[Transport, Address]) -> None:
+        self._attempts.pop(key, None)
+        transport, (host, port) = key
+        self._log.warn(
+            "No {transport} connection to {host} port {port}: {kind} {error}",
+            transport=transport.value,
+            host=host,
+            port=port,
+            kind=getattr(failure.type, "__name__", ""),
+            error=failure.getErrorMessage(),
+        )
+        self._give_up(self._waiting.pop(key, []))
+
+    def _give_up(self, messages: list[Waiting]) -> None:
+        for _, transaction in messages:
+            if transaction is not None:
+                self._failed(transaction)
+
+    def _forget_dead(self) -> None:
+        for key, stream in [*self._live.items()]:
+            if stream.key not in self._streams[key[0]].streams:
+                del self._live[key]
+
+
+@implementer(IResolutionReceiver)
+class _FirstAddress:
+    """The first address that a name leads to."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._found: str | None = None
+        self.result: Deferred[str] = Deferred()
+
+    def resolutionBegan(self, resolution: IHostResolution) -> None:
+        """The look-up has begun."""
+
+    def addressResolved(self, address: IAddress) -> None:
+        """An address of the name."""
+        if self._found is None:
+            self._found = str(getattr(address, "host", ""))
+
+    def resolutionComplete(self) -> None:
+        """No more addresses come."""
+        if self._found is None:
+            self.result.errback(DNSLookupError(f"{self._host} has no address"))
+        else:
+            self.result.callback(self._found)
+
+
+def resolved(reactor: Any, host: str) -> Deferred[str]:
+    """An IP address for a host, which may be one already."""
+    if _is_ip(host):
+        return succeed(host)
+    receiver = _FirstAddress(host)
+    reactor.nameResolver.resolveHostName(receiver, host)
+    return receiver.result
+
+
+def _is_ip(host: str) -> bool:
+    return bool(isIPAddress(host) or isIPv6Address(host))
