@@ -1,0 +1,382 @@
+"""
+The answer to an SRC's offer, and our own offer where it makes none
+(:rfc:`3264`).
+
+We only listen, so every stream that is taken is answered ``recvonly`` or, while
+the SRC does not send it, ``inactive``. Every m-line is answered, in the offer's
+order, and bears the offer's label: some SRCs send no media otherwise. Every
+format that we can take is answered, since some SRCs hang up where one of theirs
+is missing, and any of them may come at any time.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from ..plan import Address, Codec, StreamPlan, StreamPorts
+from .description import (
+    Attribute,
+    Connection,
+    Direction,
+    Media,
+    Origin,
+    SessionDescription,
+    unusable,
+)
+from .formats import AUXILIARY, Format, Remark, read, takes
+
+PLAIN_PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
+"The profiles that need no keys. Whoever adds keys passes a wider set to :func:`negotiate`."
+
+_ANSWERED = {
+    Direction.SENDONLY: Direction.RECVONLY,
+    Direction.SENDRECV: Direction.RECVONLY,
+    Direction.RECVONLY: Direction.INACTIVE,
+    Direction.INACTIVE: Direction.INACTIVE,
+}
+":rfc:`3264#section-6.1`, for one who has nothing to send."
+
+_RTCP = re.compile(r"^(\d{1,5})(?:\s+IN\s+IP[46]\s+(\S+))?\s*$", re.IGNORECASE)
+
+
+class Refusal(IntEnum):
+    """Why an m-line is answered with port 0: the warn-code of :rfc:`3261#section-20.43`."""
+
+    DISABLED = 0
+    "The offer itself has port 0."
+    PROFILE = 302
+    MEDIA = 304
+    FORMATS = 305
+    LIMIT = 399
+
+
+@dataclass(frozen=True, slots=True)
+class NegotiatedStream:
+    """One m-line, and what we say to it."""
+
+    index: int
+    offered: Media
+    formats: tuple[Format, ...] = ()
+    "All that we take of it; empty where it is refused."
+    direction: Direction = Direction.INACTIVE
+    "Ours: recvonly or inactive."
+    source: Address | None = None
+    rtcp: Address | None = None
+    rtcp_mux: bool = False
+    refusal: Refusal | None = None
+    label: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """It has a port of ours."""
+        return self.refusal is None
+
+    @property
+    def plan(self) -> StreamPlan:
+        """The stream as the media plane is asked for it."""
+        return StreamPlan(
+            index=self.index,
+            codecs=tuple(each.codec for each in self.formats),
+            source=self.source,
+            label=self.label,
+            active=self.direction is Direction.RECVONLY,
+            packet_ms=_packet_ms(self.offered) or 20,
+            rtcp=self.rtcp,
+            rtcp_mux=self.rtcp_mux,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiation:
+    """What offer and answer agree on."""
+
+    streams: tuple[NegotiatedStream, ...]
+    times: tuple[str, ...] = ("0 0",)
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def accepted(self) -> tuple[NegotiatedStream, ...]:
+        """The streams that have ports."""
+        return tuple(stream for stream in self.streams if stream.accepted)
+
+    @property
+    def paused(self) -> bool:
+        """There are streams, and the SRC sends none of them."""
+        taken = self.accepted
+        return bool(taken) and all(each.direction is Direction.INACTIVE for each in taken)
+
+
+def negotiate(
+    offer: SessionDescription,
+    supported: frozenset[str],
+    previous: Negotiation | None = None,
+    *,
+    max_streams: int = 8,
+    profiles: frozenset[str] = PLAIN_PROFILES,
+) -> Negotiation:
+    """
+    Decide on every m-line of an offer.
+
+    :param supported: encoding names that we can decode, in upper case.
+    :param previous: what was agreed on before, where it is not the first offer.
+    :raises RemoteError: 488 with a Warning where nothing that is offered can be
+        taken, or where m-lines went missing (:rfc:`3264#section-8`).
+    """
+    if previous is not None and len(offer.media) < len(previous.streams):
+        raise unusable("fewer m-lines than before")
+    streams: list[NegotiatedStream] = []
+    remarks: list[Remark] = []
+    free = max_streams
+    for index, media in enumerate(offer.media):
+        stream, odd = _consider(offer, index, media, supported, profiles)
+        if stream.accepted and free == 0:
+            stream = replace(stream, formats=(), refusal=Refusal.LIMIT)
+            odd = (("sdp-too-many-streams", str(index)),)
+        free -= stream.accepted
+        streams.append(stream)
+        remarks += odd
+    _check_any(streams, first=previous is None)
+    remarks += _labels_odd(streams)
+    if previous is not None:
+        remarks += _remapped(previous, streams)
+    return Negotiation(tuple(streams), offer.times or ("0 0",), tuple(remarks))
+
+
+def answer(
+    negotiation: Negotiation, ports: Iterable[StreamPorts], address: str, origin: Origin
+) -> SessionDescription:
+    """Our answer. Every accepted stream must have its ports among ``ports``."""
+    by_index = {each.index: each for each in ports}
+    return SessionDescription(
+        media=tuple(
+            _answered(stream, by_index[stream.index], stream.direction)
+            if stream.accepted
+            else _refused(stream)
+            for stream in negotiation.streams
+        ),
+        origin=origin,
+        connection=Connection.to(address),
+        times=negotiation.times,
+    )
+
+
+def offer_again(
+    negotiation: Negotiation, ports: Iterable[StreamPorts], address: str, origin: Origin
+) -> SessionDescription:
+    """
+    Our offer within a dialog: what is agreed on, with no m-line more or less
+    (:rfc:`7866#section-7.2`). A paused stream is offered too; whether it goes on
+    is the SRC's answer.
+    """
+    willing = replace(
+        negotiation,
+        streams=tuple(
+            replace(stream, direction=Direction.RECVONLY) for stream in negotiation.streams
+        ),
+    )
+    return answer(willing, ports, address, origin)
+
+
+def first_offer(supported: tuple[Codec, ...], labels: tuple[str, ...]) -> Negotiation:
+    """Our offer where an INVITE has none: one stream for each label, with every codec."""
+    formats = tuple(Format(codec) for codec in supported)
+    words = tuple(str(codec.payload_type) for codec in supported)
+    return Negotiation(
+        tuple(
+            NegotiatedStream(
+                index,
+                Media("audio", 9, "RTP/AVP", words, attributes=(Attribute("label", label),)),
+                formats,
+                Direction.RECVONLY,
+                label=label,
+            )
+            for index, label in enumerate(labels)
+        )
+    )
+
+
+def accept_answer(
+    offered: Negotiation, answered: SessionDescription, supported: frozenset[str]
+) -> Negotiation:
+    """
+    What the SRC's answer makes of our offer.
+
+    :raises RemoteError: 488 where it refuses everything.
+    """
+    media = tuple(
+        _with_maps_of(ours, theirs)
+        for ours, theirs in zip(offered.streams, answered.media, strict=False)
+    )
+    # An m-line that is left out, against :rfc:`3264#section-6`, is one that is refused.
+    missing = offered.streams[len(media) :]
+    media += tuple(replace(stream.offered, port=0) for stream in missing)
+    answered = replace(answered, media=media)
+    result = negotiate(answered, supported, offered, max_streams=len(offered.accepted))
+    if not result.accepted:
+        raise unusable("the answer refuses every stream")
+    streams = tuple(
+        replace(
+            stream, label=stream.label or ours.label, rtcp_mux=stream.rtcp_mux and ours.rtcp_mux
+        )
+        for stream, ours in zip(result.streams, offered.streams, strict=False)
+    )
+    return replace(result, streams=streams)
+
+
+def versioned(fresh: SessionDescription, last: SessionDescription | None) -> SessionDescription:
+    """
+    ``fresh`` with the version that it must bear after ``last``: the same while
+    nothing changed, one more where anything did (:rfc:`3264#section-8`).
+    """
+    if last is None or last.origin is None or fresh.origin is None:
+        return fresh
+    unchanged = replace(fresh, origin=last.origin)
+    if unchanged == last:
+        return unchanged
+    version = str(int(last.origin.version) + 1)
+    return replace(fresh, origin=replace(fresh.origin, version=version))
+
+
+def _consider(
+    offer: SessionDescription,
+    index: int,
+    media: Media,
+    supported: frozenset[str],
+    profiles: frozenset[str],
+) -> tuple[NegotiatedStream, tuple[Remark, ...]]:
+    refused = NegotiatedStream(index, media, label=media.label)
+    if media.port == 0:
+        return replace(refused, refusal=Refusal.DISABLED), ()
+    if media.kind != "audio":
+        return replace(refused, refusal=Refusal.MEDIA), ()
+    if media.protocol.upper() not in profiles:
+        return replace(refused, refusal=Refusal.PROFILE), ()
+    formats, remarks = read(media)
+    taken = tuple(each for each in formats if takes(supported, each.codec))
+    if all(each.codec.name in AUXILIARY for each in taken):
+        return replace(refused, refusal=Refusal.FORMATS), ()
+    connection = offer.connection_of(media)
+    if connection is None:
+        remarks += (("sdp-no-connection", str(index)),)
+    held = connection is not None and connection.holds
+    direction = Direction.INACTIVE if held else offer.direction_of(media)
+    source = _address(connection, media.port)
+    rtcp_mux = media.value("rtcp-mux") is not None
+    stream = replace(
+        refused,
+        formats=taken,
+        direction=_ANSWERED[direction],
+        source=source,
+        rtcp=source if rtcp_mux else _rtcp(media, source),
+        rtcp_mux=rtcp_mux,
+    )
+    return stream, remarks
+
+
+def _check_any(streams: list[NegotiatedStream], first: bool) -> None:
+    """Refuse an offer of which we can take nothing, saying why by its first m-line."""
+    if any(stream.accepted for stream in streams):
+        return
+    wanted = [each for each in streams if each.refusal != Refusal.DISABLED]
+    if not first:
+        # A re-offer may well close the last audio stream beside a video one.
+        wanted = [each for each in wanted if each.refusal != Refusal.MEDIA]
+    if not wanted:
+        return
+    code = next((e.refusal for e in wanted if e.offered.kind == "audio"), wanted[0].refusal)
+    reasons = {
+        Refusal.PROFILE: "Incompatible transport protocol",
+        Refusal.MEDIA: "Media type not available",
+        Refusal.FORMATS: "Incompatible media format",
+        Refusal.LIMIT: "No streams are taken",
+    }
+    code = code or Refusal.LIMIT
+    raise unusable(reasons[code], code)
+
+
+def _labels_odd(streams: list[NegotiatedStream]) -> list[Remark]:
+    labels = [stream.label for stream in streams if stream.accepted]
+    twice = {label for label in labels if label is not None and labels.count(label) > 1}
+    return [("sdp-label-twice", label) for label in sorted(twice)]
+
+
+def _remapped(previous: Negotiation, streams: list[NegotiatedStream]) -> list[Remark]:
+    """A payload type keeps its meaning for the life of a stream (:rfc:`3264#section-8.3.2`)."""
+    remarks: list[Remark] = []
+    for before, now in zip(previous.streams, streams, strict=False):
+        meant = {each.codec.payload_type: each.codec for each in before.formats}
+        for each in now.formats:
+            old = meant.get(each.codec.payload_type, each.codec)
+            if (old.name, old.clock_rate) != (each.codec.name, each.codec.clock_rate):
+                remarks.append(("sdp-payload-type-remapped", str(each.codec.payload_type)))
+    return remarks
+
+
+def _with_maps_of(ours: NegotiatedStream, theirs: Media) -> Media:
+    """An answer that leaves rtpmap lines out means what our offer says."""
+    mapped = {value.split(None, 1)[0] for value in theirs.values("rtpmap") if value}
+    missing = [
+        each.attributes[0] for each in ours.formats if str(each.codec.payload_type) not in mapped
+    ]
+    return replace(theirs, attributes=(*theirs.attributes, *missing))
+
+
+def _address(connection: Connection | None, port: int) -> Address | None:
+    """A usable source; None for a host name, which is left to the first packet to tell."""
+    if connection is None or connection.holds:
+        return None
+    try:
+        return str(ipaddress.ip_address(connection.host)), port
+    except ValueError:
+        return None
+
+
+def _rtcp(media: Media, source: Address | None) -> Address | None:
+    """Where RTCP goes: ``a=rtcp`` (:rfc:`3605`), else the next port; nowhere with ``b=RR:0``."""
+    if source is None or "RR:0" in media.bandwidths:
+        return None
+    match = _RTCP.match(media.value("rtcp") or "")
+    if match is None or not 0 < int(match[1]) < 65536:
+        return (source[0], source[1] + 1) if source[1] < 65535 else None
+    named = _address(Connection.to(match[2]), int(match[1])) if match[2] else None
+    return named or (source[0], int(match[1]))
+
+
+def _packet_ms(media: Media) -> int | None:
+    match = re.match(r"\d{1,4}", media.value("ptime") or "")
+    return int(match[0]) if match and 1 <= int(match[0]) <= 1000 else None
+
+
+def _answered(stream: NegotiatedStream, ports: StreamPorts, direction: Direction) -> Media:
+    attributes: list[Attribute] = []
+    for each in stream.formats:
+        attributes += each.attributes
+    packet_ms = _packet_ms(stream.offered)
+    if packet_ms is not None:
+        attributes.append(Attribute("ptime", str(packet_ms)))
+    if stream.rtcp_mux:
+        attributes.append(Attribute("rtcp-mux"))
+    elif ports.rtcp != ports.rtp + 1:
+        attributes.append(Attribute("rtcp", str(ports.rtcp)))
+    if stream.label is not None:
+        attributes.append(Attribute("label", stream.label))
+    attributes.append(Attribute(direction.value))
+    return Media(
+        stream.offered.kind,
+        ports.rtp,
+        stream.offered.protocol,
+        tuple(str(each.codec.payload_type) for each in stream.formats),
+        attributes=tuple(attributes),
+    )
+
+
+def _refused(stream: NegotiatedStream) -> Media:
+    """Port 0, with the formats offered (:rfc:`3264#section-6`) and the label."""
+    label = (Attribute("label", stream.label),) if stream.label is not None else ()
+    return Media(
+        stream.offered.kind, 0, stream.offered.protocol, stream.offered.formats, attributes=label
+    )

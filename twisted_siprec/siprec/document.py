@@ -1,0 +1,99 @@
+"""
+A metadata document in one shape, whichever draft it was written by
+(:rfc:`7865#section-6`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .extensions import Extension
+from .leniency import Oddity
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """From when to when something holds."""
+
+    begins: str | None = None
+    ends: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupElement:
+    """Communication sessions that belong together (:rfc:`7865#section-6.2`)."""
+
+    id: str
+    interval: Interval = Interval()
+    extensions: tuple[Extension, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionElement:
+    """A communication session (:rfc:`7865#section-6.3`)."""
+
+    id: str
+    group_id: str | None = None
+    sip_session_ids: tuple[str, ...] = ()
+    interval: Interval = Interval()
+    extensions: tuple[Extension, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantElement:
+    """A participant (:rfc:`7865#section-6.5`)."""
+
+    id: str
+    names: tuple[tuple[str | None, str | None], ...] = ()
+    "(AoR, display name)."
+    extensions: tuple[Extension, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamElement:
+    """A media stream (:rfc:`7865#section-6.7`)."""
+
+    key: str
+    "Its identifier, or one made of its label where it has none."
+    id: str
+    label: str | None = None
+    session_id: str | None = None
+    mixed: bool = False
+    "An older draft's ``mode``: the stream has all participants."
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A participant in a communication session (:rfc:`7865#section-6.6`)."""
+
+    participant_id: str
+    session_id: str
+    interval: Interval = Interval()
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Which streams a participant sends and receives (:rfc:`7865#section-6.8`)."""
+
+    participant_id: str
+    sends: tuple[str, ...] = ()
+    receives: tuple[str, ...] = ()
+    interval: Interval = Interval()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One metadata document."""
+
+    partial: bool = False
+    groups: tuple[GroupElement, ...] = ()
+    sessions: tuple[SessionElement, ...] = ()
+    participants: tuple[ParticipantElement, ...] = ()
+    streams: tuple[StreamElement, ...] = ()
+    session_intervals: tuple[tuple[str, Interval], ...] = ()
+    "When each session was in the recording (:rfc:`7865#section-6.4`)."
+    memberships: tuple[Membership, ...] = ()
+    speeches: tuple[Speech, ...] = ()
+    extensions: tuple[Extension, ...] = ()
+    text: str = ""
+    warnings: tuple[Oddity, ...] = ()

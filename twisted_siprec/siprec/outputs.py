@@ -1,0 +1,129 @@
+"""
+What a recording session asks for, and what it is configured with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..errors import RemoteError
+from ..plan import BridgePlan, BridgeUpdate, Description, Destination, EndReason
+from .multipart import Limits as BodyLimits
+from .tree import Limits as MetadataLimits
+
+RouteAnswer = tuple[Destination, ...] | RemoteError
+"Where a call goes, or why it is refused: no route, over the limit, draining."
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPolicy:
+    """What applies to the recording sessions of an SRC."""
+
+    strict: bool = False
+    "Insist on what :rfc:`7866` asks of an SRC; see :rfc:`7866#section-6.2`."
+    codecs: frozenset[str] = frozenset({"PCMU", "PCMA", "G722", "TELEPHONE-EVENT", "CN"})
+    "Encoding names in upper case of what can be decoded."
+    media_address: str = "127.0.0.1"
+    "The address in our SDP: where SRCs reach us."
+    local_address: str = "0.0.0.0"
+    "The address that ports are bound on."
+    max_streams: int = 8
+    headers: tuple[str, ...] = ()
+    "Header fields of the INVITE that consumers get."
+    plain_invite_status: int | None = None
+    "What an INVITE that is no recording session is refused with; None to record it."
+    offer_labels: tuple[str, ...] = ("1", "2")
+    "The streams that we offer where an INVITE has no offer."
+    max_waiting: int = 4
+    "Requests that may wait for ports to be bound; further ones get 500 and Retry-After."
+    retry_after_s: int = 2
+    request_snapshots: bool = False
+    "Ask for a complete snapshot where the metadata begins with a partial update."
+    body_limits: BodyLimits = field(default_factory=BodyLimits)
+    metadata_limits: MetadataLimits = field(default_factory=MetadataLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBridge:
+    """Bind ports and record; to be answered by ``bridge_opened`` or ``bridge_failed``."""
+
+    plan: BridgePlan
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateBridge:
+    """What is recorded from now on; to be answered as :class:`OpenBridge` is."""
+
+    update: BridgeUpdate
+
+
+@dataclass(frozen=True, slots=True)
+class CloseBridge:
+    """No more is recorded. No answer is waited for."""
+
+    bridge: str
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Answer a request with 200; a body is SDP."""
+
+    transaction: str
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer a request with an error."""
+
+    transaction: str
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SendBye:
+    """End the dialog."""
+
+    dialog: str
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class SendUpdate:
+    """Send an UPDATE within the dialog (:rfc:`3311`); whatever its answer, recording goes on."""
+
+    dialog: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something was odd in what the SRC sent, told once for each recording session."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What is known of the call is this from now on."""
+
+    description: Description
+
+
+Output = (
+    OpenBridge
+    | UpdateBridge
+    | CloseBridge
+    | Accept
+    | Refuse
+    | SendBye
+    | SendUpdate
+    | Warned
+    | Changed
+)
