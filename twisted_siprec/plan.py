@@ -423,4 +423,12 @@ class ConsumerSaid:
     "JSON."
 
 
-Report = StreamHeard | StreamSilent | LinkUp | LinkDown | ConsumerSaid
+@dataclass(frozen=True, slots=True)
+class BridgeFailed:
+    """A mistake of ours ended a bridge; its account is had by closing it."""
+
+    bridge: str
+    reason: str
+
+
+Report = StreamHeard | StreamSilent | LinkUp | LinkDown | ConsumerSaid | BridgeFailed

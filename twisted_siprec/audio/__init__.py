@@ -1,0 +1,3 @@
+"""
+Codecs, resampling and mixing: arrays of samples in, arrays of samples out.
+"""

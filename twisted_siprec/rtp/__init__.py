@@ -1,0 +1,3 @@
+"""
+RTP and RTCP from the receiver's side (:rfc:`3550`): packets, sources, reports.
+"""

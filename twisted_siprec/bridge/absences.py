@@ -1,0 +1,36 @@
+"""
+From what streams miss to what channels miss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..plan import ChannelPlan
+from .playout import Played
+from .renditions import Absence
+
+
+def absences(
+    channels: tuple[ChannelPlan, ...], played: Mapping[int, Played]
+) -> tuple[Absence, ...]:
+    """
+    The spans without audio of their own, each once for all channels that it is
+    in. Of a channel with several streams every loss counts, but that one of them
+    sends nothing is no gap while another one does.
+    """
+    spans: dict[tuple[int, int, str], list[int]] = {}
+    for plan in channels:
+        parts = [played[index] for index in plan.streams if index in played]
+        heard = any(part.samples is not None for part in parts)
+        for part in parts:
+            for missing in part.missing:
+                if missing.reason == "no_packets" and heard and part.samples is None:
+                    continue
+                among = spans.setdefault((missing.start, missing.end, missing.reason), [])
+                if plan.index not in among:
+                    among.append(plan.index)
+    return tuple(
+        Absence(start, end, tuple(among), reason)
+        for (start, end, reason), among in sorted(spans.items())
+    )

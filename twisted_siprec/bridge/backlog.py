@@ -1,0 +1,327 @@
+"""
+What the call has yielded and the consumer may still need: one time line of
+audio, gaps and texts, its ring and its account.
+
+What goes in is contiguous, whatever is fed: a jump of the position is a gap, an
+overlap is cut off. What comes out is numbered in frames, and each sample of it
+is either handed over or accounted for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..dialects.base import (
+    Audio,
+    Event,
+    Gap,
+    Paused,
+    Rearranged,
+    Redescribed,
+    Resumed,
+    Stop,
+    StreamStart,
+)
+from ..plan import DeliveryStatistics, EndReason, StreamStatistics
+from .gaps import Account, Span
+from .replay import Entry, FrameIndex, ReplayRing, Sound, Word
+
+RECONNECT = "reconnect"
+BACKPRESSURE = "backpressure"
+PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogLimits:
+    """Bounds that keep a pathological call small; the ring's own are the destination's."""
+
+    max_words: int = 2000
+    max_spans: int = 4096
+    max_runs: int = 512
+
+
+class Backlog:
+    """
+    The time line of one consumer stream.
+
+    :ivar start: what a ``start`` said now would say: changes that left the
+        ring are in it.
+    :ivar drop_reason: why audio that falls out of the ring is lost: the
+        consumer is slow, or not there.
+    """
+
+    def __init__(self, start: StreamStart, limits: BacklogLimits) -> None:
+        self.start = start
+        self.account = Account(start.sample_rate, limits.max_spans)
+        self.drop_reason = RECONNECT
+        self.next_frame = 0
+        self.octets = 0
+        self.replayed = 0
+        self.revision = start.description.revision
+        self.acknowledged: int | None = None
+        self.acknowledged_position = 0
+        self._ring = ReplayRing(
+            start.sample_rate,
+            start.destination.replay_ms,
+            start.destination.replay_bytes,
+            limits.max_words,
+        )
+        self._frames = FrameIndex(limits.max_runs)
+        self._jump_reason = "no_packets"
+        self._paused_at: int | None = None
+        self._given_up = False
+
+    def __bool__(self) -> bool:
+        """Something waits to be sent."""
+        return bool(self._ring)
+
+    @property
+    def waiting_samples(self) -> int:
+        """Audio that waits to be sent."""
+        return self._ring.waiting_samples
+
+    @property
+    def head(self) -> int:
+        """The position of the oldest that can be sent."""
+        head = self._ring.head()
+        return self.account.position if head is None else head
+
+    @property
+    def first_frame(self) -> int:
+        """The oldest frame that can be sent again, or the next new one."""
+        first = self._ring.first_frame()
+        return self.next_frame if first is None else first
+
+    @property
+    def unacknowledged(self) -> bool:
+        """A consumer that acknowledges has not done so for all that was sent."""
+        return self.acknowledged is not None and self.acknowledged + 1 < self.next_frame
+
+    # --- in ----------------------------------------------------------------------
+
+    def carry(self, audio: Audio) -> None:
+        """The next audio."""
+        expected = self.account.position
+        if audio.position > expected:
+            self._skip_to(audio.position, self._jump_reason)
+        elif audio.position < expected:
+            audio = _after(audio, expected)
+        if audio.samples <= 0:
+            return
+        self.account.advance(audio.samples)
+        if self._paused_at is not None or self._given_up:
+            reason = RECONNECT if self._paused_at is None else PAUSED
+            self.account.lose(Span(audio.position, audio.samples, reason))
+            return
+        self._jump_reason = "no_packets"
+        self._ring.append(Sound(audio))
+        self._trim()
+
+    def tell(self, event: Event) -> None:
+        """What happened, in order with the audio."""
+        match event:
+            case Gap(filled="none"):
+                self._skip_to(event.position + event.samples, event.reason)
+                self._trim()
+                return
+            case Gap():
+                self.account.fill(event.samples, event.reason)
+            case Resumed():
+                self._skip_to(event.position, PAUSED)
+            case Paused():
+                self._jump_reason = PAUSED
+            case Redescribed():
+                self.revision = event.description.revision
+        self._say(event)
+        self._trim()
+
+    def pause(self) -> None:
+        """The consumer wants no audio: what comes from here on is a gap."""
+        if self._paused_at is None:
+            self._say(Paused(self.account.position, "consumer"))
+            self._paused_at = self.account.position
+
+    def unpause(self) -> None:
+        """The consumer wants audio again, or there is another consumer now."""
+        if self._paused_at is None:
+            return
+        position, self._paused_at = self._paused_at, None
+        for span in self.account.between(position, self.account.position):
+            self._ring.append(span)
+        skipped = self.account.position - position
+        self._say(Resumed(self.account.position, "consumer", skipped))
+
+    def _skip_to(self, position: int, reason: str) -> None:
+        """From where we are to ``position`` there is no audio."""
+        span = Span(self.account.position, position - self.account.position, reason)
+        if span.samples <= 0:
+            return
+        self.account.advance(span.samples)
+        self.account.lose(span)
+        if self._paused_at is None and not self._given_up:
+            self._ring.append(span)
+
+    def _say(self, event: Event) -> None:
+        if not self._given_up:
+            self._ring.append(Word(event, self.account.position))
+
+    # --- out ---------------------------------------------------------------------------
+
+    def peek(self) -> Entry | None:
+        """What is to be sent next."""
+        return self._ring.peek()
+
+    def take_told(self) -> Gap | Word:
+        """The next entry, which is no audio, as it is to be told."""
+        entry = self._ring.take()
+        self._ring.keep(entry)
+        if isinstance(entry, Span):
+            channels = tuple(channel.plan.index for channel in self.start.channels)
+            return Gap(entry.position, entry.samples, channels, entry.reason, "none")
+        assert isinstance(entry, Word)  # noqa: S101 - the caller peeked
+        return entry
+
+    def take_sound(self, max_samples: int) -> tuple[Audio, int]:
+        """The next audio, joined with what follows up to ``max_samples``, and its frame number."""
+        sound = self._ring.take_sound(max_samples)
+        audio, frame = sound.audio, sound.frame
+        if frame is None:
+            frame = self.next_frame
+            self.next_frame += 1
+            self.octets += len(audio.payload)
+            self.account.hand(audio.samples)
+            self._frames.add(frame, audio.position, audio.samples)
+        else:
+            self.replayed += 1
+        self._ring.keep(Sound(audio, frame))
+        return audio, frame
+
+    def acknowledge(self, frame: int) -> bool:
+        """All up to this frame is safe; False for one that was never sent."""
+        if frame >= self.next_frame:
+            return False
+        if self.acknowledged is None or frame > self.acknowledged:
+            self.acknowledged = frame
+            end = self._frames.end_of(frame)
+            self.acknowledged_position = max(self.acknowledged_position, end)
+            self._fold(self._ring.acknowledge(frame))
+        return True
+
+    # --- another connection ---------------------------------------------------------------
+
+    def rewind(self) -> None:
+        """All of the ring waits again."""
+        self._ring.rewind()
+
+    def rewind_to(self, frame: int) -> bool:
+        """
+        What the consumer has not got waits again: all from ``frame`` on. What
+        of it is older than the ring is lost after all, and told so.
+
+        :returns: False for a frame that was never sent.
+        """
+        if frame > self.next_frame:
+            return False
+        self._ring.rewind(frame)
+        has = self._frames.end_of(frame - 1) if frame else 0
+        entry = self._ring.peek()
+        first = self.account.position if entry is None else entry.position
+        if has < first:
+            self._lose([(Span(has, first - has, RECONNECT), True)])
+            self._ring.insert(self.account.between(has, first))
+        return True
+
+    def skip_waiting(self) -> None:
+        """The consumer wants what is live; what waits becomes a gap."""
+        self._lose(self._ring.abandon(RECONNECT))
+
+    def give_up(self, reason: str) -> None:
+        """
+        There is no consumer any more: what waits is lost, and all that comes.
+        What an earlier connection was handed stays delivered, for nobody can
+        be told otherwise.
+        """
+        abandoned = self._ring.abandon(reason)
+        self._lose([(span, False) for span, handed in abandoned if not handed])
+        self._given_up = True
+
+    def close_at(self, position: int) -> None:
+        """The stream ends here for its consumer, though the call goes on."""
+        before = self.account.delivered
+        self.account.close_at(position)
+        self.octets -= (before - self.account.delivered) * self.start.sample_octets
+        self._given_up = True
+
+    # --- the account -----------------------------------------------------------------------
+
+    def stop(
+        self,
+        reason: EndReason,
+        duration_ms: int,
+        channels: tuple[StreamStatistics, ...],
+        reconnects: int,
+    ) -> Stop:
+        """What the consumer is told at the end."""
+        return Stop(
+            reason=reason,
+            duration_ms=duration_ms,
+            final_position=self.account.position,
+            frames=self.next_frame,
+            octets=self.octets,
+            channels=channels,
+            gaps_ms=self.account.gaps_ms,
+            reconnects=reconnects,
+            replayed_frames=self.replayed,
+            metadata_revision=self.revision,
+        )
+
+    def statistics(self, reconnects: int, complete: bool) -> DeliveryStatistics:
+        """What signalling is told at the end."""
+        return DeliveryStatistics(
+            destination=self.start.destination.name,
+            stream_id=self.start.stream_id,
+            channel=self.start.track,
+            final_position=self.account.position,
+            delivered=self.account.delivered,
+            missing=self.account.missing,
+            frames=self.next_frame,
+            octets=self.octets,
+            gaps_ms=self.account.gaps_ms,
+            reconnects=reconnects,
+            replayed_frames=self.replayed,
+            acknowledged_frame=self.acknowledged,
+            complete=complete,
+        )
+
+    # --- within the bounds ----------------------------------------------------------------------
+
+    def _trim(self) -> None:
+        gone, lost = self._ring.trim(self.drop_reason)
+        self._fold(gone)
+        self._lose(lost)
+
+    def _lose(self, lost: list[tuple[Span, bool]]) -> None:
+        for span, handed in lost:
+            before = self.account.delivered
+            self.account.lose(span, handed)
+            self.octets -= (before - self.account.delivered) * self.start.sample_octets
+
+    def _fold(self, gone: list[Entry]) -> None:
+        for entry in gone:
+            if isinstance(entry, Word):
+                if isinstance(entry.event, Rearranged):
+                    self.start = replace(self.start, channels=entry.event.channels)
+                elif isinstance(entry.event, Redescribed):
+                    self.start = replace(self.start, description=entry.event.description)
+
+
+def _after(audio: Audio, position: int) -> Audio:
+    """The part of audio from a position on."""
+    overlap = min(position - audio.position, audio.samples)
+    octets = overlap * len(audio.payload) // audio.samples if audio.samples else 0
+    return replace(
+        audio,
+        position=position,
+        samples=audio.samples - overlap,
+        payload=audio.payload[octets:],
+    )

@@ -1,0 +1,419 @@
+"""
+One call in the media plane: its streams on one timeline, and what its consumers
+get of them.
+
+The clock drives, not the packets. Position 0 is the first packet of any stream,
+or the end of a time-out. From then on each chunk is played at its deadline, the
+end of the chunk and ``jitter_ms``, for all channels, whatever came. In a pause
+nothing is played and nothing kept; the positions go on.
+
+::
+
+    WAITING ──start──► RUNNING ──pause──► PAUSED
+                          ▲ └──finish──┐    │ │
+                          └──resume────┼────┘ │
+                                       ▼      │
+                                     ENDED ◄──┘ finish
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import reduce
+from math import gcd
+
+from ..audio.codec import wideband
+from ..dialects.base import (
+    ChannelStart,
+    Digit,
+    Event,
+    Paused,
+    Progress,
+    Redescribed,
+    Resumed,
+    Synchronisation,
+)
+from ..plan import (
+    BridgePlan,
+    BridgeUpdate,
+    ChannelPlan,
+    Destination,
+    Report,
+    StreamPlan,
+    StreamStatistics,
+)
+from ..rtp.datagram import Datagram
+from .absences import absences
+from .consumers import Block, Consumers, Opening
+from .renditions import Rendition
+from .settings import MediaSettings
+from .silence import SilenceWatch
+from .stream import Stream
+from .timeline import UNITS_PER_MS, UNITS_PER_SECOND, on_grid, seconds
+
+_MAX_EARLY_EVENTS = 64
+
+
+class Phase(Enum):
+    """Where a bridge is in its life."""
+
+    WAITING = "for the first packet"
+    RUNNING = "playing"
+    PAUSED = "by the SRC or a policy"
+    ENDED = "for good"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a bridge needs besides its plan."""
+
+    settings: MediaSettings
+    wallclock: Callable[[float], float]
+    "From monotonic seconds to POSIX seconds."
+    new_id: Callable[[], str]
+    "A name for a consumer stream that no other one has."
+
+
+class Bridge:
+    """A bridge from its opening to its end: datagrams and updates in, blocks and reports out."""
+
+    def __init__(self, plan: BridgePlan, surroundings: Surroundings, now: float) -> None:
+        self.bridge = plan.bridge
+        self.phase = Phase.WAITING
+        self.streams: dict[int, Stream] = {}
+        self._settings = surroundings.settings
+        self._wallclock = surroundings.wallclock
+        self._opened_at = now
+        self._seen_at = now
+        self._channels = plan.channels
+        self._description = plan.description
+        self._pause_asked = plan.paused
+        self._paused_by = "src"
+        self._gone: list[StreamStatistics] = []
+        self._silence = SilenceWatch(plan.bridge, self._settings.silent_after_s)
+        self._destinations = plan.destinations
+        self._chunk = _chunk_ms(plan.destinations, self._settings.chunk_ms) * UNITS_PER_MS
+        self._begin = 0
+        "The place of position 0."
+        self._end = 0
+        "The place up to which all was played."
+        self._synchronised = 0
+        self._progressed: dict[str, int] = {}
+        self._early: list[Event] = []
+        "What happened before position 0."
+        self._new_id = surroundings.new_id
+        self._consumers = Consumers((), 0, self._new_id)
+        self._blocks: list[Block] = []
+        self._arrange(plan.streams)
+
+    # --- in ---
+
+    def receive(self, index: int, datagrams: Sequence[Datagram]) -> None:
+        """What came on a stream since the last time."""
+        stream = self.streams.get(index)
+        if stream is not None and self.phase is not Phase.ENDED:
+            stream.receive(datagrams)
+
+    def update(self, update: BridgeUpdate, now: float) -> None:
+        """
+        The bridge is this from now on. Receive what is in the sockets first:
+        it belongs to the time before.
+        """
+        if self.phase is Phase.ENDED:
+            return
+        self.expire(now)
+        if update.paused and not self._pause_asked:
+            self._pause_asked, self._paused_by = True, update.paused_by
+            self._pause(now)
+        elif self._pause_asked and not update.paused:
+            self._pause_asked = False
+            self._resume(update.paused_by, now)
+        self._arrange(update.streams)
+        self._rearrange(update.channels)
+        self._description = update.description
+        events: list[Event] = [*update.events]
+        if update.described:
+            events.append(Redescribed(update.description))
+        events += [
+            Digit(press.digit, press.duration_ms, None, None, press.source)
+            for press in update.key_presses
+        ]
+        for event in events:
+            self._tell(event)
+        self._hand_over()
+
+    def expire(self, now: float) -> None:
+        """Play what is due. Receive what is in the sockets first."""
+        self._seen_at = now
+        if self.phase is Phase.WAITING:
+            self._try_start(now)
+        for _ in range(self._settings.max_catch_up):
+            if self.phase is not Phase.RUNNING or self._deadline > now:
+                break
+            self._play(self._end + self._chunk, now)
+            self._hand_over()
+        if self.phase is not Phase.ENDED:
+            self._silence.look(self.streams.values(), now, self._pause_asked)
+
+    def finish(self, now: float) -> None:
+        """The call is over: play all that is buffered, at once."""
+        if self.phase is Phase.WAITING:
+            self._start(self._first_place(now))
+        if self.phase is Phase.RUNNING:
+            self._play_all(now)
+        self.phase = Phase.ENDED
+        self._consumers.flush()
+        self._hand_over()
+
+    # --- out ---
+
+    def outputs(self) -> list[Block]:
+        """The blocks since the last time."""
+        blocks, self._blocks = self._blocks, []
+        return blocks
+
+    def reports(self) -> list[Report]:
+        """What signalling is to know since the last time."""
+        return self._silence.reports()
+
+    def next_deadline(self) -> float | None:
+        """When the sockets are to be read and :meth:`expire` is to be called again."""
+        if self.phase is Phase.RUNNING:
+            return self._deadline
+        if self.phase is Phase.WAITING:
+            return self._seen_at + self._settings.poll_ms / 1000.0
+        if self.phase is Phase.PAUSED:
+            return self._seen_at + seconds(self._chunk)
+        return None
+
+    @property
+    def duration_ms(self) -> int:
+        """The final position, in time."""
+        return (self._end - self._begin) // UNITS_PER_MS
+
+    @property
+    def heard(self) -> bool:
+        """Whether any source was believed on any stream."""
+        return any(stream.packets for stream in self.statistics())
+
+    def statistics(self) -> tuple[StreamStatistics, ...]:
+        """What came on each stream, those that are gone too, in the order of the m-lines."""
+        now = [stream.statistics() for stream in self.streams.values()]
+        return tuple(sorted([*self._gone, *now], key=lambda stream: stream.index))
+
+    # --- the clock ---
+
+    @property
+    def _deadline(self) -> float:
+        """When the next chunk is to be played."""
+        waits = self._settings.jitter_ms / 1000.0
+        return self._opened_at + seconds(self._end + self._chunk) + waits
+
+    def _place(self, now: float) -> int:
+        """The place of a time, a whole number of milliseconds from position 0, rounded up."""
+        since = int((now - self._opened_at) * UNITS_PER_SECOND) - self._begin
+        return self._begin - (-since // UNITS_PER_MS) * UNITS_PER_MS
+
+    def _first_place(self, now: float) -> int:
+        """The place of the first packet, or of now where there is none."""
+        believed = [s.origin for s in self.streams.values() if s.origin is not None]
+        if not believed:
+            return on_grid(now - self._opened_at)
+        # A packet on probation may have come before; a stray one long before does not count.
+        oldest = min(believed) - self._settings.jitter_ms / 1000.0
+        arrivals = [stream.first_arrival for stream in self.streams.values()]
+        first = min(at for at in arrivals if at is not None and at >= oldest)
+        return on_grid(first - self._opened_at)
+
+    def _try_start(self, now: float) -> None:
+        """Begin, if a packet came, or it is time to."""
+        believed = any(stream.origin is not None for stream in self.streams.values())
+        waited = now - self._opened_at >= self._settings.start_timeout_s
+        if believed or waited or self._pause_asked:
+            self._start(self._first_place(now))
+
+    def _start(self, place: int) -> None:
+        """This place is position 0."""
+        self.phase = Phase.RUNNING
+        self._begin = self._end = self._synchronised = place
+        for stream in self.streams.values():
+            stream.begin(place)
+        rates = tuple((wanted, self._rate(wanted)) for wanted in self._destinations)
+        self._consumers = Consumers(rates, place, self._new_id)
+        self._consumers.open(self._opening())
+        early, self._early = self._early, []
+        for event in early:
+            self._consumers.tell(event)
+        if self._pause_asked:
+            self._rest()
+        self._hand_over()
+
+    def _rate(self, destination: Destination) -> int:
+        """The rate for a destination that asks for none: the lowest that loses nothing."""
+        if destination.sample_rate is not None:
+            return destination.sample_rate
+        first = [s.plan.codecs[0] for s in self.streams.values() if s.plan.codecs]
+        return 16000 if any(wideband(codec) for codec in first) else 8000
+
+    def _opening(self) -> Opening:
+        """What a consumer stream is told that starts now."""
+        begun_at = self._opened_at + seconds(self._begin)
+        return Opening(
+            bridge=self.bridge,
+            begin=self._begin,
+            started_at=self._wallclock(begun_at),
+            description=self._description,
+            channels=tuple(self._channel_start(plan) for plan in self._channels),
+        )
+
+    def _channel_start(self, plan: ChannelPlan) -> ChannelStart:
+        """A channel with the codec and SSRC of its first stream, as far as it is known."""
+        for index in plan.streams:
+            stream = self.streams.get(index)
+            if stream is None:
+                continue
+            codec = stream.codec or next(iter(stream.plan.codecs), None)
+            ssrc = stream.source.ssrc if stream.source is not None else None
+            return ChannelStart(plan, codec.name if codec is not None else None, ssrc)
+        return ChannelStart(plan)
+
+    # --- playing ---
+
+    def _play(self, end: int, now: float) -> None:
+        """The next span of all channels, up to a place."""
+        start, self._end = self._end, end
+        played = {index: stream.play(end) for index, stream in self.streams.items()}
+        self._press_keys(now)
+        self._consumers.carry(
+            start,
+            end,
+            played,
+            self._channels,
+            absences(self._channels, played),
+            self._held(),
+        )
+        if end - self._synchronised >= self._settings.sync_every_s * UNITS_PER_SECOND:
+            self._synchronised = end
+            self._synchronise(end)
+        self._consumers.tell_some(self._progress)
+
+    def _play_all(self, now: float) -> None:
+        """Everything that came up to now, in chunks, the last of them shorter."""
+        soon = now + self._settings.jitter_ms / 1000.0
+        buffered = max((stream.buffered for stream in self.streams.values()), default=0)
+        target = max(self._place(now), min(self._up_to_ms(buffered), self._place(soon)))
+        while self._end < target:
+            self._play(min(self._end + self._chunk, target), now)
+        self._consumers.flush()
+
+    def _up_to_ms(self, place: int) -> int:
+        return self._begin - ((self._begin - place) // UNITS_PER_MS) * UNITS_PER_MS
+
+    def _held(self) -> tuple[int, ...]:
+        """The channels of which a stream is held by the SRC."""
+        idle = {index for index, stream in self.streams.items() if not stream.plan.active}
+        return tuple(plan.index for plan in self._channels if idle.intersection(plan.streams))
+
+    def _press_keys(self, now: float) -> None:
+        for index, stream in self.streams.items():
+            for pressed in stream.pressed(now):
+                owner = next((plan for plan in self._channels if index in plan.streams), None)
+                channel = owner.index if owner is not None else None
+                participant = owner.participant_id if owner is not None else None
+                digit = Digit(pressed.digit, pressed.duration_ms, channel, participant, "rfc4733")
+                self._consumers.tell(digit, channel)
+
+    def _synchronise(self, place: int) -> None:
+        """Tell where the wall clock and the clocks of the sources are."""
+        wallclock = self._wallclock(self._opened_at + seconds(place))
+        clocks: list[tuple[int | None, int | None, float]] = []
+        for plan in self._channels:
+            stream = next((self.streams[i] for i in plan.streams if i in self.streams), None)
+            if stream is None or stream.source is None:
+                clocks.append((None, None, 0.0))
+                continue
+            clocks.append(
+                (stream.source.ssrc, stream.timestamp_at(place), round(stream.drift_ppm, 1))
+            )
+        self._consumers.tell_at(lambda at: Synchronisation(at(place), wallclock, tuple(clocks)))
+
+    def _progress(self, rendition: Rendition) -> Event | None:
+        """Counters, where a destination wants them."""
+        wanted = rendition.destination
+        last = self._progressed.setdefault(wanted.name, self._begin)
+        if wanted.stats_every_s <= 0 or self._end - last < wanted.stats_every_s * UNITS_PER_SECOND:
+            return None
+        self._progressed[wanted.name] = self._end
+        return Progress(rendition.position(self._end), self.statistics())
+
+    # --- changes ---
+
+    def _arrange(self, plans: tuple[StreamPlan, ...]) -> None:
+        """The streams are these from now on."""
+        wanted = {plan.index: plan for plan in plans[: self._settings.max_streams]}
+        for index in [index for index in self.streams if index not in wanted]:
+            self._gone.append(self.streams.pop(index).statistics())
+        for index, plan in wanted.items():
+            if index in self.streams:
+                self.streams[index].update(plan)
+                continue
+            stream = Stream(plan, self._settings, self._opened_at)
+            stream.begin(self._end)
+            stream.muted = self._pause_asked
+            self.streams[index] = stream
+
+    def _rearrange(self, channels: tuple[ChannelPlan, ...]) -> None:
+        """The channels are these from now on."""
+        if channels == self._channels:
+            return
+        self._channels = channels
+        if self.phase is not Phase.WAITING:
+            self._consumers.rearrange(self._end, self._opening())
+
+    def _pause(self, now: float) -> None:
+        """Play what is buffered, and nothing more."""
+        if self.phase is Phase.RUNNING:
+            self._play_all(now)
+            self._rest()
+        for stream in self.streams.values():
+            stream.muted = True
+
+    def _rest(self) -> None:
+        """Nothing is played from here on."""
+        self.phase = Phase.PAUSED
+        place, by = self._end, self._paused_by
+        self._consumers.tell_at(lambda at: Paused(at(place), by))
+
+    def _resume(self, by: str, now: float) -> None:
+        """Go on from here; the time of the pause is in the positions, and named."""
+        for stream in self.streams.values():
+            stream.muted = False
+        if self.phase is not Phase.PAUSED:
+            return
+        start, end = self._end, max(self._end, self._place(now))
+        for stream in self.streams.values():
+            stream.skip(end)
+        self._end = end
+        self.phase = Phase.RUNNING
+        self._consumers.jump(start, end, self._channels, "paused")
+        self._consumers.tell_at(lambda at: Resumed(at(end), by, at(end) - at(start)))
+
+    def _tell(self, event: Event) -> None:
+        """Tell everyone, now or when there is someone to tell."""
+        if self.phase is not Phase.WAITING:
+            self._consumers.tell(event)
+        elif len(self._early) < _MAX_EARLY_EVENTS and not isinstance(event, Redescribed):
+            self._early.append(event)
+
+    def _hand_over(self) -> None:
+        block = self._consumers.drain()
+        if block is not None:
+            self._blocks.append(block)
+
+
+def _chunk_ms(destinations: tuple[Destination, ...], default: int) -> int:
+    """The chunk of a bridge: every destination's is a multiple of it."""
+    lengths = [destination.chunk_ms for destination in destinations]
+    return reduce(gcd, lengths) if lengths else default

@@ -1,0 +1,123 @@
+"""
+Where the packets of a source belong on the timeline.
+
+A source is **anchored**: its first packet lies where it arrived, every later one
+where its timestamp says, to the sample. It is anchored again, at the arrival of
+a packet, when its timestamps have left the arrivals for good: too early by
+``reanchor_s``, late by that for three packets in a row, or late for the playout
+for ``late_s``. Slow drift is corrected long before (:class:`.timeline.Drift`).
+"""
+
+from __future__ import annotations
+
+from ..audio.codec import Decoder
+from .formats import Format
+from .playout import Kind, Placed, Playout
+from .settings import MediaSettings
+from .timeline import UNITS_PER_MS, UNITS_PER_SECOND, Drift, on_grid
+
+_HOPELESS = 3
+"So many packets in a row, far too late, show that the timestamps leapt back."
+
+
+class Placement:
+    """Places packets on the timeline of a bridge."""
+
+    def __init__(self, playout: Playout, opened_at: float, settings: MediaSettings) -> None:
+        self.late = 0
+        "Packets that came after their place was played."
+        self.anchored = 0
+        self.drift: Drift | None = None
+        self._playout = playout
+        self._opened_at = opened_at
+        self._settings = settings
+        self._far = int(settings.reanchor_s * UNITS_PER_SECOND)
+        self._jitter = settings.jitter_ms * UNITS_PER_MS
+        self._offset = 0
+        "The place of the extended timestamp 0."
+        self._tick = 0
+        "Units of a tick of the clock that is anchored; 0 before any is."
+        self._late_since: float | None = None
+        self._late_count = 0
+        self._event_end = 0
+
+    def anchor(self, timestamp: int, arrived_at: float, tick: int) -> None:
+        """From now on an extended timestamp lies where it arrived, and all others around it."""
+        place = on_grid(arrived_at - self._opened_at)
+        newest = self._playout.newest
+        if 0 < newest - place <= self._jitter:
+            # A source that takes over a little early must not cut off the one before.
+            place = newest
+        self._offset = place - timestamp * tick
+        self._tick = tick
+        self.anchored += 1
+        self._late_since = None
+        window = int(self._settings.drift_window_s * UNITS_PER_SECOND)
+        tolerance = self._settings.drift_tolerance_ms * UNITS_PER_MS
+        self.drift = Drift(tick, window, tolerance)
+
+    def release(self) -> None:
+        """Another source is heard; the next packet anchors it."""
+        self._tick = 0
+
+    def audio(
+        self, known: Format, payload: bytes, sequence: int, timestamp: int, arrived_at: float
+    ) -> Placed:
+        """The place of an audio or comfort noise packet, all numbers extended."""
+        tick = known.tick
+        if tick != self._tick:
+            self.anchor(timestamp, arrived_at, tick)
+        place = self._offset + timestamp * tick
+        arrival = int((arrived_at - self._opened_at) * UNITS_PER_SECOND)
+        transit = arrival - place
+        if transit < -self._far or (
+            place < self._playout.played and self._is_hopeless(transit, arrived_at)
+        ):
+            self.anchor(timestamp, arrived_at, tick)
+            place = self._offset + timestamp * tick
+        elif place >= self._playout.played:
+            self._late_since = None
+        if self.drift is not None:
+            self.drift.observe(arrival - place, arrival)
+        decoder: Decoder | None = known.decoder
+        lasts = decoder.ticks(payload) * tick if decoder is not None else 0
+        if decoder is not None and lasts == 0:
+            return self.nothing(sequence)
+        return Placed(place, self.anchored, sequence, place + lasts, known.kind, decoder, payload)
+
+    def event(self, known: Format, payload: bytes, sequence: int, timestamp: int) -> Placed:
+        """
+        The place of a telephone-event packet: what it adds to the span of its
+        event, whose timestamp stays the same while the duration grows.
+        """
+        if known.tick != self._tick:
+            return self.nothing(sequence)
+        start = self._offset + timestamp * known.tick
+        end = start + int.from_bytes(payload[2:4], "big") * known.tick
+        place = min(max(start, self._event_end), end)
+        self._event_end = max(end, self._event_end)
+        return Placed(place, self.anchored, sequence, end, Kind.EVENT, None, b"")
+
+    def nothing(self, sequence: int) -> Placed:
+        """A packet that has no span, yet has a sequence number, so that it isn't missed."""
+        place = max(self._playout.newest, self._playout.played)
+        return Placed(place, self.anchored, sequence, place, Kind.EVENT, None, b"")
+
+    def slip(self) -> None:
+        """Follow the drift of the source, by a tick at most."""
+        if self.drift is not None:
+            self._offset += self.drift.slip()
+
+    def timestamp_at(self, place: int) -> int | None:
+        """The RTP timestamp of a place; None where no source is anchored."""
+        return (place - self._offset) // self._tick & 0xFFFFFFFF if self._tick else None
+
+    def _is_hopeless(self, transit: int, arrived_at: float) -> bool:
+        """Count a packet that is late for the playout; is it the last straw?"""
+        self.late += 1
+        if self._late_since is None:
+            self._late_since, self._late_count = arrived_at, 0
+        self._late_count += 1
+        if arrived_at - self._late_since >= self._settings.late_s:
+            return True
+        return self._late_count >= _HOPELESS and transit > self._far + self._jitter

@@ -1,0 +1,277 @@
+"""
+The jitter buffer of one stream: packets in at any time and in any order,
+audio out at the playout deadline, whatever came.
+
+Each packet has its place on the bridge's timeline, so reordering needs no care
+but a sort, and a span where nothing was placed is a value: silence, with the
+reason why. A span is named once:
+
+=============  ===============================================================
+rtp_loss       a later packet shows that sequence numbers are missing
+late           its packet came after it was played as silence
+no_packets     nothing came for more than ``quiet_ms``
+=============  ===============================================================
+
+A shorter span with nothing wrong about it is silence without a name
+(:rfc:`3550#section-5.1`: timestamps jump where a sender is silent), and so is
+what follows a comfort noise packet (:rfc:`3389`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from ..audio.codec import Decoder
+from ..audio.resample import Resampler
+from ..audio.samples import Samples
+from .timeline import UNITS_PER_MS, units_per_sample
+
+_SLIP = UNITS_PER_MS
+"A hole this small between packets in sequence is our own drift correction."
+
+
+class Kind(IntEnum):
+    """What a packet stands for on the timeline."""
+
+    AUDIO = 0
+    EVENT = 1
+    "A key press, or nothing: its span is silent, and not lost."
+    NOISE = 2
+    "Comfort noise: silent from here to the next packet."
+
+
+class Placed(NamedTuple):
+    """
+    A packet in its place. The fields are in the order of playing, so that the
+    tuples sort as they are; no two have the same run and sequence.
+    """
+
+    position: int
+    run: int
+    "Counts anchorings; sequence numbers of different runs say nothing of each other."
+    sequence: int
+    end: int
+    kind: Kind
+    decoder: Decoder | None
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A span of the timeline for which there is no audio, and why."""
+
+    start: int
+    end: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A stream's part of a chunk."""
+
+    rate: int
+    samples: Samples | None
+    "None for silence."
+    missing: tuple[Missing, ...] = ()
+    heard: int = 0
+    "Units of it that came in packets."
+
+
+class _Piece(NamedTuple):
+    """Decoded samples in their place."""
+
+    position: int
+    rate: int
+    samples: Samples
+
+
+class Playout:
+    """The packets of one stream that are not played yet, and how far it is played."""
+
+    def __init__(self, rate: int, limit: int, quiet_ms: int) -> None:
+        self.played = 0
+        "The end of what was played; what comes for a place before it is late."
+        self.newest = 0
+        "The end of the newest packet."
+        self._rate = rate
+        self._limit = limit
+        self._quiet = quiet_ms * UNITS_PER_MS
+        self._pending: list[Placed] = []
+        self._sorted = True
+        self._tail: list[_Piece] = []
+        self._accounted = 0
+        "Up to here everything was heard, named, or found to be plain silence."
+        self._run = -1
+        self._sequence = 0
+        self._dry = False
+        "Nothing comes, and this was said."
+        self._noise = False
+        "The source said that it is silent."
+        self._last_sample = 0
+
+    def place(self, packet: Placed) -> bool:
+        """Keep a packet for its time. False where there is no room, or no use for it any more."""
+        pending = self._pending
+        if len(pending) >= self._limit:
+            return False
+        if (
+            packet.end <= self._accounted
+            and packet.end <= self.played
+            and packet.kind is Kind.AUDIO
+        ):
+            return False
+        if pending and packet < pending[-1]:
+            self._sorted = False
+        pending.append(packet)
+        if packet.end > self.newest:
+            self.newest = packet.end
+        return True
+
+    def begin(self, position: int) -> None:
+        """Playing begins at a position."""
+        self.played = self._accounted = position
+
+    def forget(self, position: int) -> None:
+        """Nothing of what is buffered is to be heard; go on at a position."""
+        self._pending = []
+        self._sorted = True
+        self._tail = []
+        self.played = self._accounted = self.newest = position
+        self._run = -1
+        self._dry = self._noise = False
+        self._last_sample = 0
+
+    def play(self, end: int, held: bool = False) -> Played:
+        """The audio up to ``end``, whatever came; of a held stream nothing is missed."""
+        start, self.played = self.played, end
+        missing: list[Missing] = []
+        pieces = self._tail
+        due = self._due(end)
+        if due:
+            pieces = pieces + self._decoded(due, start, missing)
+        self._noise = self._noise or held
+        self._settle(end, missing)
+        if not pieces:
+            return Played(self._rate, None, tuple(missing))
+        samples, heard = self._composed(pieces, start, end)
+        return Played(self._rate, samples if heard else None, tuple(missing), heard)
+
+    def _due(self, end: int) -> list[Placed]:
+        """The packets that begin before a position, in order; they are pending no more."""
+        pending = self._pending
+        if not self._sorted:
+            pending.sort()
+            self._sorted = True
+        count = len(pending)
+        while count and pending[count - 1].position >= end:
+            count -= 1
+        self._pending = pending[count:]
+        return pending[:count]
+
+    def _decoded(self, due: list[Placed], start: int, missing: list[Missing]) -> list[_Piece]:
+        """Packets as audio, those that follow each other decoded as one."""
+        pieces: list[_Piece] = []
+        position = end = 0
+        decoder: Decoder | None = None
+        payloads: list[bytes] = []
+        for packet in due:
+            if (
+                packet.position == self._accounted >= start
+                and packet.sequence == self._sequence + 1
+                and packet.run == self._run
+            ):
+                self._accounted = packet.end
+                self._sequence += 1
+                self._dry = self._noise = False
+                if packet.kind is Kind.NOISE:
+                    self._noise = True
+            else:
+                self._account(packet, start, missing)
+            if packet.decoder is None:
+                continue
+            if packet.decoder is decoder and packet.position == end and decoder.joins:
+                payloads.append(packet.payload)
+            else:
+                if decoder is not None:
+                    pieces.append(
+                        _Piece(position, decoder.rate, decoder.decode(b"".join(payloads)))
+                    )
+                decoder, position, payloads = packet.decoder, packet.position, [packet.payload]
+            end = packet.end
+        if decoder is not None:
+            pieces.append(_Piece(position, decoder.rate, decoder.decode(b"".join(payloads))))
+            self._rate = decoder.rate
+        return pieces
+
+    def _account(self, packet: Placed, start: int, missing: list[Missing]) -> None:
+        """Say what is missing before a packet, and what of it came late."""
+        same_run = packet.run == self._run
+        before = self._accounted
+        if packet.position > before and not self._noise:
+            lost = max(packet.sequence - self._sequence - 1, 0) if same_run else 0
+            # What is lost fills the gap, unless the sender was silent as well: then
+            # it is taken for packets like this one, right before it.
+            each = packet.end - packet.position or packet.position - before
+            spans = packet.position - before
+            if lost and spans <= lost * each + self._quiet:
+                loss_from = before
+            else:
+                loss_from = packet.position - lost * each
+            if loss_from > before and (self._dry or loss_from - before > self._quiet):
+                missing.append(Missing(before, loss_from, "no_packets"))
+            if packet.position > loss_from:
+                missing.append(Missing(loss_from, packet.position, "rtp_loss"))
+        late_from, late_to = max(before, packet.position), min(packet.end, start)
+        if packet.kind is Kind.AUDIO and late_to > late_from:
+            missing.append(Missing(late_from, late_to, "late"))
+        self._accounted = max(before, packet.end, min(packet.position, start))
+        if not same_run or packet.sequence > self._sequence:
+            self._run, self._sequence = packet.run, packet.sequence
+        self._noise = packet.kind is Kind.NOISE
+        if packet.end > packet.position:
+            self._dry = False
+
+    def _settle(self, end: int, missing: list[Missing]) -> None:
+        """At the end of a chunk: a span that is open for long enough is named."""
+        before = self._accounted
+        if before >= end:
+            return
+        if self._noise:
+            self._accounted = end
+        elif self._dry or end - before > self._quiet:
+            missing.append(Missing(before, end, "no_packets"))
+            self._accounted = end
+            self._dry = True
+
+    def _composed(self, pieces: list[_Piece], start: int, end: int) -> tuple[Samples, int]:
+        """The pieces in their places, silence between them; what lies beyond waits."""
+        unit = units_per_sample(self._rate)
+        length = end // unit - start // unit
+        origin = start // unit
+        samples = np.zeros(length, dtype=np.int16)
+        self._tail = []
+        filled = heard = 0
+        for piece in pieces:
+            audio = piece.samples
+            if piece.rate != self._rate:
+                audio = Resampler(piece.rate, self._rate).resample(audio)
+            at = piece.position // unit - origin
+            if at < 0:
+                audio, at = audio[-at:], 0
+            if at + len(audio) > length:
+                keep = max(length - at, 0)
+                rest = _Piece((origin + at + keep) * unit, self._rate, audio[keep:])
+                self._tail.append(rest)
+                audio = audio[:keep]
+            if 0 < at - filled <= _SLIP // unit:
+                samples[filled:at] = samples[filled - 1] if filled else self._last_sample
+                heard += at - filled
+            samples[at : at + len(audio)] = audio
+            heard += max(at + len(audio) - max(at, filled), 0)
+            filled = max(filled, at + len(audio))
+        self._last_sample = int(samples[-1]) if length and filled == length else 0
+        return samples, heard * unit

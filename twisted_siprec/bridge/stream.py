@@ -1,0 +1,263 @@
+"""
+One recorded m-line: from datagrams to packets in their places, and to audio.
+
+The way of a datagram: is it RTP, from the source that is heard? Then its
+sequence number says whether it is new, its payload type what it is, and its
+timestamp where it belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+
+from ..plan import Address, Codec, StreamPlan, StreamStatistics
+from ..rtp.datagram import Datagram
+from ..rtp.events import DigitPressed, EventReceiver
+from ..rtp.header import RTPPacket, parse
+from ..rtp.sequence import Order
+from ..rtp.source import Arrival, Probation, Source
+from .formats import Format, first_rate, formats
+from .placement import Placement
+from .playout import Kind, Played, Playout
+from .settings import MediaSettings
+from .timeline import UNITS_PER_MS
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What came, over all sources."""
+
+    packets: int = 0
+    octets: int = 0
+    lost: int = 0
+    "Of the sources that are over."
+    duplicate: int = 0
+    reordered: int = 0
+    discarded: int = 0
+    silent: int = 0
+    "Units."
+    max_jitter_s: float = 0.0
+    codec_changes: int = 0
+    ssrc_changes: int = 0
+
+
+class Stream:
+    """The reception and the playout of one stream of a bridge."""
+
+    def __init__(self, plan: StreamPlan, settings: MediaSettings, opened_at: float) -> None:
+        self.plan = plan
+        self.source: Source | None = None
+        "The source that is heard."
+        self.codec: Codec | None = None
+        "The format of the newest audio packet."
+        self.origin: float | None = None
+        "When the first packet came of which the source was believed."
+        self.heard_at: float | None = None
+        "When the newest packet came."
+        self.muted = False
+        "What comes now is not recorded, though it is counted."
+        self._settings = settings
+        self._formats = formats(plan.codecs)
+        self._playout = Playout(
+            first_rate(self._formats), settings.max_pending_packets, settings.quiet_ms
+        )
+        self._placement = Placement(self._playout, opened_at, settings)
+        self._probation = Probation()
+        self._doubted = False
+        "Somebody is on probation."
+        self._moved = False
+        "The SRC said that it sends from elsewhere from now on."
+        self._events = EventReceiver()
+        self._pressed: list[DigitPressed] = []
+        self._counts = _Counts()
+
+    def update(self, plan: StreamPlan) -> None:
+        """The stream is this from now on: its formats, where it comes from, whether it is held."""
+        if plan.source is not None and plan.source != self.plan.source:
+            self._moved = True
+        if plan.codecs != self.plan.codecs:
+            self._formats = formats(plan.codecs)
+        self.plan = plan
+
+    # --- datagrams ---
+
+    def receive(self, datagrams: Items[Datagram]) -> None:
+        """Take what came since the last time, in the order of arrival."""
+        for octets, address, arrived_at in datagrams:
+            packet = parse(octets)
+            if packet is None:
+                self._counts.discarded += 1
+                continue
+            source = self.source
+            if source is None or packet.ssrc != source.ssrc or address != source.address:
+                self._doubt(packet, address, arrived_at)
+                continue
+            order, sequence = source.sequence.receive(packet.sequence)
+            if order is Order.NEXT:
+                if self._doubted:
+                    self._probation.interrupt()
+                self._take(source, packet, sequence, arrived_at)
+            elif order is Order.REORDERED:
+                self._counts.reordered += 1
+                self._take(source, packet, sequence, arrived_at)
+            elif order is Order.DUPLICATE:
+                self._counts.duplicate += 1
+            else:
+                self._doubt(packet, address, arrived_at)
+
+    def _doubt(self, packet: RTPPacket, address: Address, arrived_at: float) -> None:
+        """A packet that is not of the source that is heard: may it be of the next one?"""
+        if packet.payload_type not in self._formats or not self._has_business(address, arrived_at):
+            self._counts.discarded += 1
+            return
+        arrivals = self._probation.receive(Arrival(packet, address, arrived_at))
+        self._doubted = not arrivals
+        if arrivals:
+            self._adopt(arrivals)
+
+    def _has_business(self, address: Address, arrived_at: float) -> bool:
+        """Whether a source may send from an address: the first one, or the next one."""
+        signalled = self.plan.source
+        strict = self._settings.expect_signalled_source and signalled is not None
+        if strict and signalled is not None and address[0] != signalled[0]:
+            return False
+        if self.source is None or self._moved or self.source.address == address:
+            return True
+        # Nobody takes over from a source that goes on (RFC 3550 section 8.2).
+        return arrived_at - (self.heard_at or 0.0) > self._settings.relatch_after_s
+
+    def _adopt(self, arrivals: tuple[Arrival, ...]) -> None:
+        """Hear a new source, or one that began anew, from its first held packet on."""
+        first = arrivals[0]
+        before = self.source
+        if before is not None:
+            self._retire(before)
+            self._counts.ssrc_changes += before.ssrc != first.packet.ssrc
+            self._moved = self._moved and before.address == first.address
+            # What the decoders remember is of another source.
+            self._formats = formats(self.plan.codecs)
+            self._placement.release()
+        packet = first.packet
+        source = Source(packet.ssrc, first.address, packet.sequence, packet.timestamp)
+        self.source = source
+        self._events = EventReceiver()
+        if self.origin is None:
+            self.origin = first.arrived_at
+        # Those in the wrong order lie before the one that came first.
+        earliest = min(source.extend(arrival.packet.timestamp) for arrival in arrivals)
+        self._placement.anchor(earliest, first.arrived_at, self._formats[packet.payload_type].tick)
+        self._take(source, packet, packet.sequence, first.arrived_at)
+        for arrival in arrivals[1:]:
+            _, sequence = source.sequence.receive(arrival.packet.sequence)
+            self._take(source, arrival.packet, sequence, arrival.arrived_at)
+
+    def _retire(self, source: Source) -> None:
+        """Keep the counts of a source that is heard no more."""
+        self._counts.lost += max(source.sequence.lost, 0)
+        self._counts.max_jitter_s = max(self._counts.max_jitter_s, source.max_jitter_s)
+
+    def _take(self, source: Source, packet: RTPPacket, sequence: int, arrived_at: float) -> None:
+        """A packet of the source that is heard, for the first time."""
+        counts = self._counts
+        counts.packets += 1
+        counts.octets += len(packet.payload)
+        self.heard_at = arrived_at
+        known = self._formats.get(packet.payload_type)
+        if known is None:
+            counts.discarded += 1
+            placed = self._placement.nothing(sequence)
+        elif known.kind is Kind.EVENT:
+            timestamp = source.extend(packet.timestamp)
+            self._press(known, packet.payload, timestamp, arrived_at)
+            placed = self._placement.event(known, packet.payload, sequence, timestamp)
+        else:
+            timestamp = source.extend(packet.timestamp)
+            source.measure(timestamp, arrived_at, known.codec.clock_rate)
+            if known.codec is not self.codec and known.kind is Kind.AUDIO:
+                self._change_codec(known.codec)
+            placed = self._placement.audio(known, packet.payload, sequence, timestamp, arrived_at)
+        if not self.muted and self.plan.active:
+            self._playout.place(placed)
+
+    def _change_codec(self, codec: Codec) -> None:
+        if self.codec is not None and codec != self.codec:
+            self._counts.codec_changes += 1
+        self.codec = codec
+
+    def _press(self, known: Format, payload: bytes, timestamp: int, arrived_at: float) -> None:
+        """What is keyed in a pause is as confidential as what is said."""
+        rate = known.codec.clock_rate
+        pressed = self._events.receive(payload, timestamp, rate, arrived_at)
+        if not self.muted and self.plan.active:
+            self._pressed += pressed
+
+    # --- the timeline ---
+
+    @property
+    def first_arrival(self) -> float | None:
+        """When the first packet came, whether its source is believed yet or not."""
+        return self.origin if self.origin is not None else self._probation.waiting_since
+
+    @property
+    def buffered(self) -> int:
+        """The end of the newest packet that is placed."""
+        return self._playout.newest
+
+    @property
+    def drift_ppm(self) -> float:
+        """How much slower the clock of the source runs than ours."""
+        return self._placement.drift.ppm if self._placement.drift is not None else 0.0
+
+    def begin(self, place: int) -> None:
+        """Play from this place on."""
+        self._playout.begin(place)
+
+    def skip(self, place: int) -> None:
+        """Play from this place on, and nothing of what is buffered."""
+        self._playout.forget(place)
+
+    def play(self, end: int) -> Played:
+        """The audio up to a place, whatever came."""
+        start = self._playout.played
+        self._placement.slip()
+        played = self._playout.play(end, held=not self.plan.active)
+        self._counts.silent += end - start - played.heard
+        return played
+
+    def pressed(self, now: float) -> list[DigitPressed]:
+        """The keys that were pressed since the last time."""
+        over = self._events.expire(now)
+        if over and not self.muted and self.plan.active:
+            self._pressed += over
+        pressed, self._pressed = self._pressed, []
+        return pressed
+
+    def timestamp_at(self, place: int) -> int | None:
+        """The RTP timestamp of a place."""
+        return self._placement.timestamp_at(place)
+
+    def statistics(self) -> StreamStatistics:
+        """What came so far."""
+        counts, source = self._counts, self.source
+        lost, jitter_s = counts.lost, counts.max_jitter_s
+        if source is not None:
+            lost += max(source.sequence.lost, 0)
+            jitter_s = max(jitter_s, source.max_jitter_s)
+        return StreamStatistics(
+            index=self.plan.index,
+            label=self.plan.label,
+            codec=self.codec.name if self.codec is not None else None,
+            ssrc=source.ssrc if source is not None else None,
+            packets=counts.packets,
+            octets=counts.octets,
+            lost=lost,
+            late=self._placement.late,
+            duplicate=counts.duplicate,
+            reordered=counts.reordered,
+            discarded=counts.discarded,
+            silent_ms=counts.silent // UNITS_PER_MS,
+            max_jitter_ms=round(jitter_s * 1000, 3),
+            codec_changes=counts.codec_changes,
+            ssrc_changes=counts.ssrc_changes,
+        )

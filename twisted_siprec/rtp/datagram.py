@@ -1,0 +1,17 @@
+"""
+What a socket gives.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..plan import Address
+
+
+class Datagram(NamedTuple):
+    """A datagram, who sent it, and when it came (monotonic seconds)."""
+
+    octets: bytes
+    source: Address
+    arrived_at: float
