@@ -16,8 +16,8 @@ from ..plan import (
     ChannelPlan,
     Description,
     Destination,
-    EndReason,
     Encoding,
+    EndReason,
     ParticipantEvent,
     StreamStatistics,
 )
@@ -302,6 +302,8 @@ class Capabilities:
     acknowledges: bool = False
     resumes: bool = False
     announces_gaps: bool = True
+    falls_back_to: str | None = None
+    "The subprotocol to go on with where the consumer does not say that it is ready in time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +315,10 @@ class ResumePoint:
     first_frame: int
     "The oldest frame that is still here."
     last_acknowledged: int | None
+    position: int = 0
+    "Where the audio of this connection begins, as far as we know before the consumer spoke."
+    established: bool = True
+    "The consumer took the stream on an earlier connection; where not, there is nothing to resume."
 
 
 class Dialect(Protocol):
@@ -342,9 +348,11 @@ class Dialect(Protocol):
     def mark(self, name: str, position: int) -> list[Message]:
         """The echo of a mark."""
 
+    def error(self, code: str, message: str, fatal: bool) -> list[Message]:
+        """What went wrong between us and the consumer, where the dialect has a word for it."""
+
     def stop(self, stop: Stop) -> list[Message]:
         """The last messages of the stream."""
 
     def received(self, message: Message) -> list[Reply]:
         """What the consumer said. Never raises, whatever it is."""
-

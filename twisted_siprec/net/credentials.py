@@ -1,0 +1,71 @@
+"""
+How we prove to a consumer who we are, made anew for each attempt: a secret that
+was rotated meanwhile is the one that is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from base64 import b64encode
+from pathlib import Path
+
+from ..plan import Destination, Secret
+
+MAX_SECRET_OCTETS = 64 * 1024
+
+
+class SecretError(Exception):
+    """A secret of a destination cannot be read: its file or environment variable is not there."""
+
+
+def read_secret(secret: Secret) -> str:
+    """
+    The secret as it is now, without the line end that editors add.
+
+    :raises SecretError: with the name of what is missing, never what it held.
+    """
+    if secret.file is not None:
+        try:
+            with Path(secret.file).open("rb") as file:
+                text = file.read(MAX_SECRET_OCTETS).decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SecretError(f"{secret.file}: {type(error).__name__}") from error
+        return text.strip("\r\n")
+    value = os.environ.get(secret.environment or "")
+    if value is None:
+        raise SecretError(f"environment variable {secret.environment} is not set")
+    return value
+
+
+def authorization(
+    destination: Destination, host: str, target: str, stream_id: str, posix_s: int, nonce: str
+) -> tuple[tuple[str, str], ...]:
+    """
+    The header fields that authorize one handshake.
+
+    :param host: the Host header field as it is sent, port included.
+    :param target: the request target, path and query.
+    :raises SecretError: see :func:`read_secret`.
+    """
+    headers: list[tuple[str, str]] = []
+    if destination.bearer is not None:
+        headers.append(("Authorization", f"Bearer {read_secret(destination.bearer)}"))
+    elif destination.basic_password is not None:
+        user = destination.basic_user or ""
+        pair = f"{user}:{read_secret(destination.basic_password)}".encode()
+        headers.append(("Authorization", f"Basic {b64encode(pair).decode('ascii')}"))
+    if destination.hmac is not None:
+        key = read_secret(destination.hmac).encode()
+        signature = sign(key, posix_s, nonce, host, target, stream_id)
+        headers.append(("X-Recstream-Timestamp", str(posix_s)))
+        headers.append(("X-Recstream-Nonce", nonce))
+        headers.append(("X-Recstream-Signature", f"v1={signature}"))
+    return tuple(headers)
+
+
+def sign(key: bytes, posix_s: int, nonce: str, host: str, target: str, stream_id: str) -> str:
+    """The hexadecimal HMAC-SHA256 of a handshake, which the consumer computes the same way."""
+    lines = (str(posix_s), nonce, "GET", host, target, stream_id)
+    return hmac.new(key, "\n".join(lines).encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,229 @@
+"""
+Where consumer streams go: the WebSocket of a destination, or files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from ..bridge.delivery import Delivery
+from ..bridge.delivery_states import (
+    DeliverySettings,
+    Disconnect,
+    Finished,
+    Output,
+    Puzzled,
+    Send,
+    Tell,
+)
+from ..dialects import dialect
+from ..dialects.base import Audio, Dialect, Event, Message, StreamStart
+from ..plan import ClientTLS, DeliveryStatistics, EndReason, Report, StreamStatistics
+from .client_tls import CertificateError, ConsumerTLS
+from .credentials import SecretError, authorization
+from .driver import Driver
+from .link import Attempt, AttemptError, Leaving, Link, LinkSettings
+from .outlet import Outlet
+from .recordings import Recording, RecordingSettings
+from .websocket import Handshake
+
+PORTS = {"ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class OutletSettings:
+    """What all destinations share."""
+
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    link: LinkSettings = field(default_factory=LinkSettings)
+    recording: RecordingSettings = field(default_factory=RecordingSettings)
+
+
+class WebSocketOutlet:
+    """A consumer stream over WebSocket: the delivery decides, the link carries."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        start: StreamStart,
+        report: Callable[[Report], None],
+        prepare: Callable[[str, StreamStart, Dialect], Attempt],
+        random: Callable[[], float],
+        token: str,
+        settings: OutletSettings,
+    ) -> None:
+        self._start = start
+        self._report = report
+        self._statistics: DeliveryStatistics | None = None
+        self._waiting: list[Deferred[DeliveryStatistics]] = []
+        spoken = dialect(start.destination)
+        self._delivery = Delivery(start, spoken, token, settings.delivery)
+        self._driver: Driver[Output] = Driver(self._delivery, reactor, self._do)
+        self._link = Link(
+            reactor,
+            start.destination,
+            lambda url: prepare(url, start, spoken),
+            random,
+            self,
+            settings.link,
+        )
+        self._link.open()
+
+    # --- what the media plane does -----------------------------------------------
+
+    def carry(self, audio: Audio) -> None:
+        """The next audio."""
+        self._driver.attempt(self._delivery.carry, audio)
+
+    def tell(self, event: Event) -> None:
+        """What happened, in order with the audio."""
+        self._driver.attempt(self._delivery.tell, event)
+
+    def stop(
+        self, reason: EndReason, duration_ms: int, channels: tuple[StreamStatistics, ...]
+    ) -> Deferred[DeliveryStatistics]:
+        """No more comes; fires with the account, and never fails."""
+        self._driver.attempt(self._delivery.stop, reason, duration_ms, channels)
+        done: Deferred[DeliveryStatistics] = Deferred()
+        if self._statistics is not None:
+            done.callback(self._statistics)
+        else:
+            self._waiting.append(done)
+        return done
+
+    # --- what the link tells --------------------------------------------------------
+
+    def link_up(self, subprotocol: str | None) -> None:
+        """A connection is open."""
+        self._driver.attempt(self._delivery.connected, subprotocol)
+
+    def link_down(self, reason: str, retry_in_s: float | None, clean: bool) -> None:
+        """There is none."""
+        self._driver.attempt(self._delivery.disconnected, reason, retry_in_s, clean)
+
+    def link_received(self, message: Message) -> None:
+        """The consumer said something."""
+        self._driver.attempt(self._delivery.received, message)
+
+    def link_blocked(self) -> None:
+        """The connection takes no more for now."""
+        self._driver.attempt(self._delivery.blocked)
+
+    def link_unblocked(self) -> None:
+        """It does again."""
+        self._driver.attempt(self._delivery.unblocked)
+
+    # --- what the delivery wants -------------------------------------------------------
+
+    def _do(self, output: Output) -> None:
+        match output:
+            case Send(message):
+                self._link.send(message)
+            case Disconnect(code, reason, True, after_s, url):
+                self._link.leave(Leaving(code, reason, after_s, url))
+            case Disconnect(code, reason):
+                self._link.close(code, reason)
+            case Tell(report):
+                self._report(report)
+            case Puzzled(reason):
+                self._log.debug(
+                    "{bridge}: {destination} said what makes no sense: {reason}",
+                    bridge=self._start.bridge,
+                    destination=self._start.destination.name,
+                    reason=reason,
+                )
+            case Finished(statistics):
+                self._finish(statistics)
+
+    def _finish(self, statistics: DeliveryStatistics) -> None:
+        self._statistics = statistics
+        self._driver.stop()
+        self._link.close()
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done.callback(statistics)
+
+
+class OutletFactory:
+    """
+    Opens outlets by the scheme of their destination's URL.
+
+    :param reactor: connects, keeps time and has the threads that write files.
+    :param random: a number from 0 to 1.
+    :param token: an unguessable word; for nonces and resumptions.
+    :param wall_clock: POSIX seconds.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        random: Callable[[], float],
+        token: Callable[[], str],
+        wall_clock: Callable[[], float] = time.time,
+        settings: OutletSettings | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._random = random
+        self._token = token
+        self._wall_clock = wall_clock
+        self._settings = settings or OutletSettings()
+        self._tls = ConsumerTLS()
+
+    def open(self, start: StreamStart, report: Callable[[Report], None]) -> Outlet:
+        """The outlet of a stream; it is connected in its own time."""
+        if start.destination.url.startswith("file:"):
+            return Recording(
+                self._reactor, start, report, self._in_thread, self._settings.recording
+            )
+        return WebSocketOutlet(
+            self._reactor,
+            start,
+            report,
+            self._prepare,
+            self._random,
+            self._token(),
+            self._settings,
+        )
+
+    def _in_thread(self, write: Callable[[], int]) -> Deferred[int]:
+        pool = self._reactor.getThreadPool()
+        return deferToThreadPool(self._reactor, pool, write)
+
+    def _prepare(self, url: str, start: StreamStart, spoken: Dialect) -> Attempt:
+        destination = start.destination
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = parts.port or PORTS.get(parts.scheme, 443)
+        # What Autobahn sends as Host and as request target, which is what is signed.
+        authority = f"{host}:{port}"
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        now = int(self._wall_clock())
+        try:
+            proof = authorization(
+                destination, authority, target, start.stream_id, now, self._token()
+            )
+            endpoint = self._endpoint(parts.scheme == "wss", host, port, destination.tls)
+        except (SecretError, CertificateError) as error:
+            raise AttemptError(str(error)) from error
+        headers = (*spoken.headers(start), *destination.headers, *proof)
+        return Attempt(endpoint, Handshake(url, spoken.subprotocols, headers))
+
+    def _endpoint(
+        self, secure: bool, host: str, port: int, tls: ClientTLS
+    ) -> IStreamClientEndpoint:
+        endpoint = HostnameEndpoint(self._reactor, host, port)
+        if not secure:
+            return endpoint
+        return wrapClientTLS(self._tls.creator(tls, host), endpoint)
