@@ -1,0 +1,50 @@
+"""
+The configuration of the server: a YAML file, checked as a whole, as frozen values.
+
+:func:`load` reads a file, :func:`parse` a text; without either,
+``Configuration()`` is what the server does out of the box.
+"""
+
+from .loading import load, parse
+from .mistakes import ConfigurationError, Mistake
+from .model import (
+    SIP,
+    CallLimits,
+    ClientCertificates,
+    Configuration,
+    Connections,
+    Level,
+    Listener,
+    LogConfiguration,
+    ManholeConfiguration,
+    MediaConfiguration,
+    Network,
+    NonSIPREC,
+    ServerTLS,
+    Source,
+    Stopping,
+    Unknown,
+)
+
+__all__ = [
+    "SIP",
+    "CallLimits",
+    "ClientCertificates",
+    "Configuration",
+    "ConfigurationError",
+    "Connections",
+    "Level",
+    "Listener",
+    "LogConfiguration",
+    "ManholeConfiguration",
+    "MediaConfiguration",
+    "Mistake",
+    "Network",
+    "NonSIPREC",
+    "ServerTLS",
+    "Source",
+    "Stopping",
+    "Unknown",
+    "load",
+    "parse",
+]

@@ -1,0 +1,246 @@
+"""
+The configuration as the rest of the program sees it: values with their defaults.
+
+``etc/siprec.yaml`` says of each what it means to an operator. What the SIP core,
+the router or a destination takes is kept in their own types.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from ..bridge.settings import MediaSettings
+from ..plan import Destination
+from ..routing.rules import Router, Rule
+from ..sip.events import Limits, Timers, Transport, UserAgentSettings
+
+Network = IPv4Network | IPv6Network
+"The networks that a source sends from."
+
+
+class ClientCertificates(Enum):
+    """Whether a peer of a TLS listener must show a certificate (:rfc:`7866#section-12.1`)."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTLS:
+    """The certificates of a TLS listener; all PEM files, by absolute names."""
+
+    certificate: str
+    key: str
+    client_authorities: str | None = None
+    client_certificates: ClientCertificates = ClientCertificates.OFF
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An address on which SIP is taken."""
+
+    transport: Transport
+    address: str = "0.0.0.0"
+    port: int = 5060
+    "0 for any free one, in trials."
+    advertise: tuple[str, int | None] | None = None
+    "Host and port for Via and Contact, where peers reach the listener under others."
+    tls: ServerTLS | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """How many TCP and TLS connections there may be, and how idle."""
+
+    total: int = 2_000
+    per_source: int = 200
+    idle_s: float = 3_600.0
+    message_s: float = 30.0
+    "How long a message may take from its first octet to its last."
+
+
+@dataclass(frozen=True, slots=True)
+class SIP:
+    """The signalling side."""
+
+    listeners: tuple[Listener, ...] = (Listener(Transport.UDP), Listener(Transport.TCP))
+    server: str = UserAgentSettings().server
+    contact_user: str = UserAgentSettings().contact_user
+    session_expires_s: int = 0
+    min_se_s: int = 90
+    reuse_flow: bool = True
+    trace: bool = False
+    timers: Timers = field(default_factory=Timers)
+    limits: Limits = field(default_factory=Limits)
+    connections: Connections = field(default_factory=Connections)
+
+    @property
+    def user_agent(self) -> UserAgentSettings:
+        """The settings of the SIP core."""
+        return UserAgentSettings(
+            server=self.server,
+            contact_user=self.contact_user,
+            timers=self.timers,
+            limits=self.limits,
+            session_expires_s=self.session_expires_s,
+            min_se_s=self.min_se_s,
+            reuse_flow=self.reuse_flow,
+            trace=self.trace,
+        )
+
+
+class NonSIPREC(Enum):
+    """What becomes of an INVITE that is no recording session (:rfc:`7866#section-6.1.1`)."""
+
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+
+
+class Unknown(Enum):
+    """What a peer gets that no source names."""
+
+    SILENCE = "silence"
+    FORBIDDEN = "403"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One or several SRCs that may send us calls, by the networks that they send from."""
+
+    name: str
+    networks: tuple[Network, ...]
+    allow: bool = True
+    strict: bool = False
+    non_siprec: NonSIPREC = NonSIPREC.REFUSE
+
+
+LOOPBACK = Source("loopback", (ip_network("127.0.0.0/8"), ip_network("::1/128")))
+"The only source there is while none is configured."
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConfiguration:
+    """The receiving side of the media."""
+
+    address: str = "0.0.0.0"
+    advertise: str | None = None
+    "The address in our SDP; None for the one that the SRC is reached from."
+    ports: tuple[int, int] = (16_384, 32_767)
+    "An even first and an odd last port; each stream takes two."
+    codecs: tuple[str, ...] = ("PCMU", "PCMA", "G722", "L16")
+    dtmf: bool = True
+    jitter_ms: int = MediaSettings().jitter_ms
+    start_timeout_s: float = MediaSettings().start_timeout_s
+    silent_after_s: float = MediaSettings().silent_after_s
+    end_after_silence_s: float = 0.0
+    "0 to leave silent calls alone."
+    cooldown_s: float = MediaSettings().port_cooldown_s
+    receive_buffer_octets: int = MediaSettings().receive_buffer_octets
+    relatch_after_s: float = MediaSettings().relatch_after_s
+    expect_signalled_source: bool = False
+    max_streams: int = 8
+    "Of one call."
+
+    @property
+    def codec_names(self) -> frozenset[str]:
+        """The names of all formats that an answer may hold."""
+        return frozenset(self.codecs) | {"CN"} | ({"TELEPHONE-EVENT"} if self.dtmf else set())
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How many calls are taken, and how fast; more are refused with 503."""
+
+    calls: int = 1_000
+    calls_per_second: float = 100.0
+    "0 for no such limit."
+    retry_after_s: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """What happens to calls in progress when the server is told to stop."""
+
+    drain_s: float = 30.0
+    retry_after_s: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ManholeConfiguration:
+    """The operator's console over SSH."""
+
+    enabled: bool = False
+    listen: tuple[str, int] = ("127.0.0.1", 6022)
+    authorized_keys: str | None = None
+    host_key: str = "manhole_host_key"
+    "Made at the first start where it is missing; relative to the working directory."
+
+
+class Level(Enum):
+    """The least urgent events that are logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfiguration:
+    """What the log looks like."""
+
+    json: bool = False
+    level: Level = Level.INFO
+
+
+RECORDINGS = Destination(name="recordings", url="file:./recordings")
+"The embedded destination, which takes all calls while none is configured."
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All that ``twistd siprec`` is told. Without arguments: what it does out of the box."""
+
+    sip: SIP = field(default_factory=SIP)
+    sources: tuple[Source, ...] = (LOOPBACK,)
+    unknown_sources: Unknown = Unknown.SILENCE
+    media: MediaConfiguration = field(default_factory=MediaConfiguration)
+    destinations: tuple[Destination, ...] = (RECORDINGS,)
+    routes: tuple[Rule, ...] = ()
+    default_destinations: tuple[Destination, ...] = (RECORDINGS,)
+    limits: CallLimits = field(default_factory=CallLimits)
+    stopping: Stopping = field(default_factory=Stopping)
+    pass_headers: tuple[str, ...] = ()
+    manhole: ManholeConfiguration = field(default_factory=ManholeConfiguration)
+    log: LogConfiguration = field(default_factory=LogConfiguration)
+    workers: int = 0
+
+    @property
+    def router(self) -> Router:
+        """The routes and their default."""
+        return Router(self.routes, self.default_destinations)
+
+    @property
+    def media_settings(self) -> MediaSettings:
+        """
+        The settings of the media plane. A bridge may outlive its call while the
+        last of it is delivered, so there is room for more of them than for calls.
+        """
+        media = self.media
+        return MediaSettings(
+            first_port=media.ports[0],
+            last_port=media.ports[1],
+            port_cooldown_s=media.cooldown_s,
+            receive_buffer_octets=media.receive_buffer_octets,
+            max_bridges=2 * self.limits.calls,
+            max_streams=media.max_streams,
+            jitter_ms=media.jitter_ms,
+            start_timeout_s=media.start_timeout_s,
+            silent_after_s=media.silent_after_s,
+            relatch_after_s=media.relatch_after_s,
+            expect_signalled_source=media.expect_signalled_source,
+        )

@@ -1,0 +1,275 @@
+"""
+The schema: which keys there are, and what each takes.
+
+The tables below name every key of ``etc/siprec.yaml``; what a key means and why
+one would change it is said there. Defaults are those of :mod:`~.model` and of
+the types that it is made of.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..audio.codec import SUPPORTED
+from ..sip.events import Limits, Timers, Transport
+from .document import Place
+from .model import (
+    SIP,
+    CallLimits,
+    ClientCertificates,
+    Connections,
+    Level,
+    Listener,
+    LogConfiguration,
+    ManholeConfiguration,
+    MediaConfiguration,
+    NonSIPREC,
+    ServerTLS,
+    Source,
+    Stopping,
+    Unknown,
+)
+from .readers import Choice, Flag, ListOf, Number, Reader, Section, Text, Whole, choice_of
+from .values import (
+    Authorities,
+    HostAndPort,
+    IPAddress,
+    NetworkOf,
+    ReadableFile,
+    check_certificate,
+)
+
+FIELD_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+"A header field's name (:rfc:`9110#section-5.6.2`)."
+
+NAME = Text("a name of letters, digits, hyphens, dots and underscores", r"[A-Za-z0-9][\w.-]{0,63}")
+HEADER_NAME = Text("the name of a header field", FIELD_NAME, 128)
+
+# --- sip ----------------------------------------------------------------------------
+
+_TLS_KEYS = ("certificate", "key", "client_authorities", "client_certificates")
+
+
+def _listener(
+    transport: Transport,
+    address: str = "0.0.0.0",
+    port: int | None = None,
+    advertise: tuple[str, int | None] | None = None,
+    **certificates: Any,
+) -> Listener:
+    """A listener; what only TLS has is kept for :func:`_check_listener` to see."""
+    secure = transport is Transport.TLS
+    tls = None
+    if "certificate" in certificates:
+        certificates.setdefault("key", certificates["certificate"])
+    if secure and "certificate" in certificates:
+        tls = ServerTLS(**certificates)
+    if port is None:
+        port = 5061 if secure else 5060
+    return Listener(transport, address, port, advertise, tls)
+
+
+def _check_listener(listener: Listener, place: Place) -> None:
+    members = place.members("a mapping")
+    given = [key for key in _TLS_KEYS if key in members and not members[key].empty]
+    if listener.transport is not Transport.TLS:
+        for key in given:
+            members[key].fail("it with the transport tls only")
+        return
+    if listener.tls is None:
+        place.fail("the key certificate, as the transport is tls", "none")
+        return
+    check_certificate(place, "certificate", listener.tls.certificate, listener.tls.key)
+    if listener.tls.client_certificates is ClientCertificates.OFF:
+        if listener.tls.client_authorities is not None:
+            members["client_authorities"].fail("client_certificates: optional or required with it")
+    elif listener.tls.client_authorities is None:
+        members["client_certificates"].fail("the key client_authorities with it")
+
+
+LISTENER = Section(
+    _listener,
+    {
+        "transport": Choice({transport.value.lower(): transport for transport in Transport}),
+        "address": IPAddress(),
+        "port": Whole(0, 65_535),
+        "advertise": HostAndPort(port_optional=True),
+        "certificate": ReadableFile("a PEM certificate"),
+        "key": ReadableFile("a PEM private key"),
+        "client_authorities": Authorities(),
+        "client_certificates": choice_of(ClientCertificates),
+    },
+    required=("transport",),
+    check=_check_listener,
+)
+
+
+def _check_sip(sip: SIP, place: Place) -> None:
+    if 0 < sip.session_expires_s < sip.min_se_s:
+        place.document.note(
+            f"{place.key}.session_expires_s",
+            f'found "{sip.session_expires_s}", expected 0 or at least min_se_s ({sip.min_se_s})',
+        )
+
+
+SIP_SECTION = Section(
+    SIP,
+    {
+        "listeners": ListOf(LISTENER, longest=64),
+        "server": Text("a product name", r"[\x20-\x7e]+", 128),
+        "contact_user": Text("the user part of a SIP URI", r"[A-Za-z0-9_.!~*'()&=+$,;?/-]+", 64),
+        "session_expires_s": Whole(0, 86_400, "seconds"),
+        "min_se_s": Whole(90, 86_400, "seconds"),
+        "reuse_flow": Flag(),
+        "trace": Flag(),
+        "timers": Section(
+            Timers,
+            {
+                "t1": Number(0.05, 10, "seconds"),
+                "t2": Number(0.1, 60, "seconds"),
+                "t4": Number(0.1, 60, "seconds"),
+                "trying": Number(0, 10, "seconds"),
+                "c": Number(10, 3_600, "seconds"),
+            },
+        ),
+        "limits": Section(
+            Limits,
+            {
+                "message_octets": Whole(4_096, 16_777_216, "octets"),
+                "datagram_octets": Whole(1_500, 65_535, "octets"),
+                "body_octets": Whole(4_096, 16_777_216, "octets"),
+                "header_octets": Whole(2_048, 1_048_576, "octets"),
+                "header_count": Whole(16, 4_096),
+                "uri_octets": Whole(128, 65_536, "octets"),
+                "transactions": Whole(10, 10_000_000),
+                "dialogs": Whole(1, 10_000_000),
+            },
+        ),
+        "connections": Section(
+            Connections,
+            {
+                "total": Whole(1, 1_000_000),
+                "per_source": Whole(1, 1_000_000),
+                "idle_s": Number(10, 864_000, "seconds"),
+                "message_s": Number(1, 600, "seconds"),
+            },
+        ),
+    },
+    check=_check_sip,
+)
+
+# --- sources, media, and the rest -------------------------------------------------------
+
+SOURCE = Section(
+    Source,
+    {
+        "name": NAME,
+        "networks": ListOf(NetworkOf(), lone=True),
+        "allow": Flag(),
+        "strict": Flag(),
+        "non_siprec": choice_of(NonSIPREC),
+    },
+    required=("name", "networks"),
+)
+SOURCES = ListOf(SOURCE)
+UNKNOWN = choice_of(Unknown)
+
+
+class _PortRange:
+    """``[FIRST, LAST]``: an even RTP port to begin with, an odd RTCP port to end with."""
+
+    def read(self, place: Place) -> tuple[int, int]:
+        expected = "[FIRST, LAST], the first port even and the last one odd"
+        items = place.items(expected)
+        if len(items) != 2:
+            raise place.fail(expected, f"{len(items)} ports")
+        first, last = (Whole(1_024, 65_535).read(item) for item in items)
+        if first % 2 or not last % 2 or last < first:
+            raise place.fail(expected, f"[{first}, {last}]")
+        return first, last
+
+
+MEDIA = Section(
+    MediaConfiguration,
+    {
+        "address": IPAddress(),
+        "advertise": IPAddress(wildcard=False),
+        "ports": _PortRange(),
+        "codecs": ListOf(
+            Choice({name: name for name in sorted(SUPPORTED)}), distinct=True, some=True
+        ),
+        "dtmf": Flag(),
+        "jitter_ms": Whole(0, 2_000, "milliseconds"),
+        "start_timeout_s": Number(0.1, 60, "seconds"),
+        "silent_after_s": Number(0.5, 3_600, "seconds"),
+        "end_after_silence_s": Number(0, 86_400, "seconds"),
+        "cooldown_s": Number(0, 600, "seconds"),
+        "receive_buffer_octets": Whole(8_192, 67_108_864, "octets"),
+        "relatch_after_s": Number(0.1, 600, "seconds"),
+        "expect_signalled_source": Flag(),
+        "max_streams": Whole(1, 64),
+    },
+)
+
+LIMITS = Section(
+    CallLimits,
+    {
+        "calls": Whole(1, 1_000_000),
+        "calls_per_second": Number(0, 100_000, "calls"),
+        "retry_after_s": Whole(0, 3_600, "seconds"),
+    },
+)
+
+STOPPING = Section(
+    Stopping,
+    {
+        "drain_s": Number(0, 86_400, "seconds"),
+        "retry_after_s": Whole(0, 86_400, "seconds"),
+    },
+)
+
+PASS_HEADERS = ListOf(HEADER_NAME, longest=64, lone=True)
+
+
+def _check_manhole(manhole: ManholeConfiguration, place: Place) -> None:
+    if manhole.enabled and manhole.authorized_keys is None:
+        place.fail("the key authorized_keys, as enabled is true", "none")
+
+
+MANHOLE = Section(
+    ManholeConfiguration,
+    {
+        "enabled": Flag(),
+        "listen": HostAndPort(address_only=True),
+        "authorized_keys": ReadableFile("a file of public keys"),
+        "host_key": Text("the name of a file", longest=4_096),
+    },
+    check=_check_manhole,
+)
+
+LOG = Section(LogConfiguration, {"json": Flag(), "level": choice_of(Level)})
+
+
+class _Workers:
+    """The media plane's processes. There are none yet, and this says so."""
+
+    def read(self, place: Place) -> int:
+        expected = "0: worker processes are not supported yet, media runs in this process"
+        if Whole(0, 64).read(place):
+            raise place.fail(expected)
+        return 0
+
+
+SECTIONS: dict[str, Reader[Any]] = {
+    "sip": SIP_SECTION,
+    "sources": SOURCES,
+    "unknown_sources": UNKNOWN,
+    "media": MEDIA,
+    "limits": LIMITS,
+    "stopping": STOPPING,
+    "pass_headers": PASS_HEADERS,
+    "manhole": MANHOLE,
+    "log": LOG,
+    "workers": _Workers(),
+}
+"The top-level keys that stand for themselves; see :mod:`~.delivery` for the others."

@@ -1,0 +1,170 @@
+"""
+Which destinations a recording session goes to.
+
+A :class:`Router` holds the rules of the configuration in their order; the first
+whose conditions all hold decides. Where none does, the default destinations take
+the call; where there are none of these either, the call is refused with 404.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from ..errors import RemoteError
+from ..plan import Description, Destination
+from .patterns import AddressPattern, Pattern, TextPattern
+
+
+class Fact(Enum):
+    """What of a call a condition looks at; the values are the keys of ``match``."""
+
+    CALLED = "called"
+    CALLING = "calling"
+    REQUEST_URI = "request_uri"
+    SOURCE = "source"
+    HEADER = "header"
+    METADATA = "metadata"
+
+
+_ADDRESSES = frozenset({Fact.CALLED, Fact.CALLING, Fact.REQUEST_URI})
+_METADATA_ADDRESSES = frozenset({"participant", "src"})
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What is known of a call when its destinations are chosen."""
+
+    called: str = ""
+    calling: str = ""
+    request_uri: str = ""
+    source: str = ""
+    "The name of the source (``sources`` of the configuration) that it came from."
+    headers: tuple[tuple[str, str], ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        description: Description,
+        source: str = "",
+        headers: Iterable[tuple[str, str]] | None = None,
+    ) -> CallFacts:
+        """
+        The facts of a described call.
+
+        :param headers: the fields of the INVITE; those that the description
+            carries where None.
+        """
+        return cls(
+            called=description.called or "",
+            calling=description.caller or "",
+            request_uri=description.request_uri or "",
+            source=source,
+            headers=tuple(description.headers if headers is None else headers),
+            metadata=tuple(_metadata(description)),
+        )
+
+    def values(self, fact: Fact, key: str) -> list[str]:
+        """All values of a fact; the header's or metadata's name in ``key``."""
+        match fact:
+            case Fact.CALLED:
+                return [self.called]
+            case Fact.CALLING:
+                return [self.calling]
+            case Fact.REQUEST_URI:
+                return [self.request_uri]
+            case Fact.SOURCE:
+                return [self.source]
+            case Fact.HEADER:
+                return [value for name, value in self.headers if name.lower() == key.lower()]
+            case Fact.METADATA:
+                return [value for name, value in self.metadata if name == key]
+
+
+def _metadata(description: Description) -> Iterable[tuple[str, str]]:
+    """The metadata that rules can look at, under the names that they use."""
+    yield from description.extensions
+    if description.src:
+        yield "src", description.src
+    for participant in description.participants:
+        if participant.aor:
+            yield "participant", participant.aor
+        if participant.name:
+            yield "participant_name", participant.name
+        yield from participant.extensions
+    for session in description.sessions:
+        yield "session_id", session.id
+        if session.group_id:
+            yield "group_id", session.group_id
+        for identifier in session.sip_session_ids:
+            yield "sip_session_id", identifier
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One key of ``match``: it holds where any of its patterns matches any value of its fact."""
+
+    fact: Fact
+    key: str
+    "The name of the header field or of the metadata; empty for the other facts."
+    patterns: tuple[Pattern, ...]
+
+    @classmethod
+    def parse(cls, fact: Fact, key: str, texts: Iterable[str]) -> Condition:
+        """Compile the patterns, or raise :exc:`~.patterns.PatternError`."""
+        address = fact in _ADDRESSES or (fact is Fact.METADATA and key in _METADATA_ADDRESSES)
+        kind: type[AddressPattern | TextPattern] = AddressPattern if address else TextPattern
+        return cls(fact, key, tuple(kind.parse(text) for text in texts))
+
+    def holds(self, facts: CallFacts) -> bool:
+        """Whether it is so for this call."""
+        values = facts.values(self.fact, self.key)
+        return any(pattern.matches(value) for pattern in self.patterns for value in values)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One route: where all its conditions hold, these destinations, or this refusal."""
+
+    name: str
+    conditions: tuple[Condition, ...] = ()
+    destinations: tuple[Destination, ...] = ()
+    refuse: int | None = None
+    "The SIP status that refuses the call; None where it is recorded."
+
+    def holds(self, facts: CallFacts) -> bool:
+        """Whether the rule decides this call."""
+        return all(condition.holds(facts) for condition in self.conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """The routes of the configuration."""
+
+    rules: tuple[Rule, ...] = ()
+    default: tuple[Destination, ...] = ()
+
+    @property
+    def header_names(self) -> frozenset[str]:
+        """The header fields that any rule looks at, in lower case."""
+        return frozenset(
+            condition.key.lower()
+            for rule in self.rules
+            for condition in rule.conditions
+            if condition.fact is Fact.HEADER
+        )
+
+    def rule(self, facts: CallFacts) -> Rule | None:
+        """The rule that decides, for the log; None for the default."""
+        return next((rule for rule in self.rules if rule.holds(facts)), None)
+
+    def route(self, facts: CallFacts) -> tuple[Destination, ...] | RemoteError:
+        """The destinations of a call, or the refusal to answer with. It raises nothing."""
+        rule = self.rule(facts)
+        if rule is None:
+            return self.default or RemoteError(404, "No Route For This Call")
+        if rule.refuse is not None:
+            return RemoteError(rule.refuse, f"Refused By Route {rule.name}")
+        return rule.destinations
