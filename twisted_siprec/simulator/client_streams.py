@@ -1,0 +1,166 @@
+"""
+The audio of one simulated call: its streams, the ports that they are sent
+from, and where the SRS wants them.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from math import ceil
+from random import Random
+
+from ..sip.events import Address
+from .client_plan import CallPlan, StreamResult
+from .media_port import MediaPort
+from .offer import TELEPHONE_EVENT, AnsweredStream, AnswerError, StreamOffer, parse_answer
+from .outgoing import OutgoingStream, PacedStream
+from .pacing import Pacer
+from .reports import goodbye, sender_report
+from .tones import EventPacket, key_presses
+
+
+class CallStreams:
+    """
+    All streams of a call. They start at the same moment, and each belongs to
+    one m-line and one port, in the order of the plan.
+    """
+
+    def __init__(
+        self, plan: CallPlan, ports: tuple[MediaPort, ...], pacer: Pacer, random: Random
+    ) -> None:
+        self._plan = plan
+        self._ports = ports
+        self._pacer = pacer
+        self._random = random
+        self._paced: list[PacedStream] = []
+        self._destinations: dict[int, Address] = {}
+        "Where the audio of each of our ports goes."
+        self._stopped = False
+        self.trouble: str | None = None
+        "What went wrong without ending the call."
+        self.offered = tuple(
+            StreamOffer(
+                str(number),
+                port.port,
+                speech.codec,
+                speech.payload_type,
+                speech.clock_rate,
+                round(speech.packet_s * 1000),
+                port.port + 1 if plan.reports else None,
+            )
+            for number, (speech, port) in enumerate(zip(plan.streams, ports, strict=True), 1)
+        )
+
+    @property
+    def all_sent(self) -> bool:
+        """Nothing is late."""
+        return all(paced.ended for paced in self._paced)
+
+    def start(self, answer: bytes) -> None:
+        """
+        Send, as the answer says.
+
+        Raises :exc:`AnswerError` where it leaves nothing to send.
+        """
+        streams = parse_answer(answer, len(self._ports))
+        for answered, offered in zip(streams, self.offered, strict=True):
+            if answered.port and str(offered.payload_type) not in answered.payload_types:
+                raise AnswerError(
+                    f"stream {offered.label} is answered without {offered.codec}: "
+                    f"{' '.join(answered.payload_types)}"
+                )
+        if not any(answered.port for answered in streams):
+            raise AnswerError("all streams are refused (port 0)")
+        epoch = self._pacer.now()
+        for number, (answered, port) in enumerate(zip(streams, self._ports, strict=True)):
+            paced = PacedStream(self._stream(number), port.send, epoch)
+            self._paced.append(paced)
+            self._point(paced, port, answered)
+            self._pacer.add(paced)
+
+    def hold(self) -> None:
+        """Send nothing for now."""
+        for paced in self._paced:
+            paced.hold()
+
+    def resume(self, answer: bytes) -> None:
+        """Go on after a pause, or elsewhere: to where the SRS wants it now."""
+        try:
+            streams = parse_answer(answer, len(self._ports))
+        except AnswerError as failure:
+            self.trouble = f"re-INVITE: {failure}"
+            return
+        for paced, port, answered in zip(self._paced, self._ports, streams, strict=True):
+            self._point(paced, port, answered)
+
+    def report(self, wallclock: float, cname: str) -> None:
+        """A sender report of each stream."""
+        for paced, port in zip(self._paced, self._ports, strict=True):
+            stream = paced.stream
+            slot = (self._pacer.now() - paced.epoch) / stream.speech.packet_s
+            timestamp = stream.timestamp(slot)
+            # Refused or full: it is for information, and another one follows.
+            with suppress(OSError):
+                port.send_report(
+                    sender_report(
+                        stream.ssrc, wallclock, timestamp, stream.packets, stream.octets, cname
+                    )
+                )
+
+    def stop(self) -> None:
+        """Send no more. It may be stopped twice."""
+        if self._stopped:
+            return
+        self._stopped = True
+        for paced, port in zip(self._paced, self._ports, strict=False):
+            paced.end()
+            if self._plan.reports:
+                with suppress(OSError):
+                    port.send_report(goodbye(paced.stream.ssrc))
+
+    def close(self) -> None:
+        """Give the ports back."""
+        self.stop()
+        for port in self._ports:
+            port.close()
+
+    def results(self) -> tuple[StreamResult, ...]:
+        """What was sent so far."""
+        return tuple(
+            StreamResult(
+                offered.label,
+                self._destinations.get(offered.port),
+                paced.stream.packets,
+                paced.stream.octets,
+                paced.stream.unsent,
+            )
+            for offered, paced in zip(self.offered, self._paced, strict=False)
+        )
+
+    def _stream(self, number: int) -> OutgoingStream:
+        plan, speech = self._plan, self._plan.streams[number]
+        events: dict[int, tuple[EventPacket, ...]] = {}
+        if number == 0 and plan.digits:
+            first_slot = int(plan.digits_at_s / speech.packet_s)
+            events = key_presses(plan.digits, first_slot, speech.ticks)
+        return OutgoingStream(
+            speech,
+            self._random,
+            slots=ceil(plan.seconds / speech.packet_s - 1e-6),
+            impairment=plan.impairment,
+            events=events,
+            event_payload_type=TELEPHONE_EVENT,
+        )
+
+    def _point(self, paced: PacedStream, port: MediaPort, answered: AnsweredStream) -> None:
+        if not answered.wanted:
+            paced.hold()
+            return
+        try:
+            port.connect((answered.address, answered.port))
+        except OSError as failure:
+            self.trouble = f"no RTP to {answered.address}:{answered.port}: {failure}"
+            paced.hold()
+        else:
+            self._destinations[port.port] = (answered.address, answered.port)
+            paced.resume()

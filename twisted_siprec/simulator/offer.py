@@ -1,0 +1,160 @@
+"""
+What a simulated SRC offers: the SDP of the recorded streams, in one body with
+the metadata of the call (:rfc:`7866#section-7.1.1`), and what it is answered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..errors import RemoteError
+from ..sdp.description import Direction, SessionDescription
+
+TELEPHONE_EVENT = 101
+"Our payload type for key presses (:rfc:`4733`)."
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOffer:
+    """One m-line that we send."""
+
+    label: str
+    port: int
+    codec: str
+    payload_type: int
+    clock_rate: int
+    packet_ms: int = 20
+    rtcp_port: int | None = None
+
+    def lines(self, direction: str) -> list[str]:
+        """The m-line and its attributes."""
+        lines = [
+            f"m=audio {self.port} RTP/AVP {self.payload_type} {TELEPHONE_EVENT}",
+            f"a=rtpmap:{self.payload_type} {self.codec}/{self.clock_rate}",
+            f"a=rtpmap:{TELEPHONE_EVENT} telephone-event/{self.clock_rate}",
+            f"a=fmtp:{TELEPHONE_EVENT} 0-15",
+            f"a=ptime:{self.packet_ms}",
+            f"a=label:{self.label}",
+            f"a={direction}",
+        ]
+        if self.rtcp_port is not None:
+            lines.insert(-1, f"a=rtcp:{self.rtcp_port}")
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOffer:
+    """Our side of the recording session's SDP, as it is at the moment."""
+
+    address: str
+    origin: int
+    streams: tuple[StreamOffer, ...]
+    version: int = 1
+    direction: str = "sendonly"
+
+    def changed(self, direction: str) -> SessionOffer:
+        """The next version of it, in another direction (:rfc:`3264#section-8`)."""
+        return replace(self, version=self.version + 1, direction=direction)
+
+    def __bytes__(self) -> bytes:
+        family = "IP6" if ":" in self.address else "IP4"
+        lines = [
+            "v=0",
+            f"o=- {self.origin} {self.version} IN {family} {self.address}",
+            "s=recorded call",
+            f"c=IN {family} {self.address}",
+            "t=0 0",
+        ]
+        for stream in self.streams:
+            lines += stream.lines(self.direction)
+        return "".join(line + "\r\n" for line in lines).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredStream:
+    """What the SRS said of one m-line."""
+
+    address: str
+    port: int
+    "0 where it refused the stream."
+    payload_types: tuple[str, ...]
+    direction: Direction
+    label: str | None
+
+    @property
+    def wanted(self) -> bool:
+        """The SRS wants to receive it now."""
+        return self.port != 0 and self.direction in (
+            Direction.RECVONLY,
+            Direction.SENDRECV,
+        )
+
+
+class AnswerError(Exception):
+    """What the SRS answered to our offer is not an SDP answer to it."""
+
+
+def parse_answer(body: bytes, expected: int) -> tuple[AnsweredStream, ...]:
+    """
+    The m-lines of an SDP answer, in order, as many as were offered.
+
+    Raises :exc:`AnswerError`.
+    """
+    if not body:
+        raise AnswerError("it has no body")
+    try:
+        description = SessionDescription.parse(body)
+    except RemoteError as error:
+        raise AnswerError(error.reason) from error
+    if len(description.media) != expected:
+        raise AnswerError(f"{expected} m-lines were offered, {len(description.media)} are answered")
+    streams = []
+    for media in description.media:
+        connection = description.connection_of(media)
+        streams.append(
+            AnsweredStream(
+                connection.host if connection is not None else "",
+                media.port,
+                media.formats,
+                description.direction_of(media),
+                media.label,
+            )
+        )
+    return tuple(streams)
+
+
+def answered_direction(offer: bytes) -> str:
+    """Which way our streams flow when the SRS offers this: never towards us."""
+    try:
+        description = SessionDescription.parse(offer)
+    except RemoteError:
+        return "sendonly"
+    wanted = any(
+        description.direction_of(media) in (Direction.RECVONLY, Direction.SENDRECV)
+        for media in description.media
+        if media.port
+    )
+    return "sendonly" if wanted else "inactive"
+
+
+def multipart(sdp: bytes, recording_metadata: bytes | None, boundary: str) -> tuple[bytes, str]:
+    """
+    The body of the INVITE and its Content-Type: SDP and metadata in two parts,
+    SDP alone where there is no metadata.
+    """
+    if recording_metadata is None:
+        return sdp, "application/sdp"
+    parts = (
+        ("application/sdp", "session;handling=required", sdp),
+        ("application/rs-metadata+xml", "recording-session", recording_metadata),
+    )
+    body = b"".join(
+        (
+            f"--{boundary}\r\nContent-Type: {content_type}\r\n"
+            f"Content-Disposition: {disposition}\r\n\r\n"
+        ).encode()
+        + content
+        + b"\r\n"
+        for content_type, disposition, content in parts
+    )
+    return body + f"--{boundary}--\r\n".encode(), f'multipart/mixed;boundary="{boundary}"'

@@ -1,0 +1,134 @@
+"""
+What a simulated party says: speech from WAV files, at the rate that its codec
+takes, encoded once for all calls that play it.
+"""
+
+from __future__ import annotations
+
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..audio.codec import encoder
+
+Samples = npt.NDArray[np.int16]
+
+PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9, "L16": 96}
+"The payload types that we offer: static ones (:rfc:`3551#section-6`), a dynamic one for L16."
+
+MAX_SECONDS = 3600.0
+"A longer recording is refused: all of it is held in memory."
+
+
+class SpeechError(Exception):
+    """The WAV file cannot be read; give a mono or stereo PCM file of 16 bits a sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Mono audio and its rate in Hz."""
+
+    samples: Samples
+    rate: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.samples) / self.rate
+
+    def at(self, rate: int) -> Speech:
+        """
+        The same at another rate, by way of the spectrum: exact for whatever
+        lies below half of both rates. The same object where the rate is the
+        same already, so that nothing is lost.
+        """
+        if rate == self.rate or not len(self.samples):
+            return Speech(self.samples, rate)
+        length = round(len(self.samples) * rate / self.rate)
+        spectrum = np.fft.rfft(self.samples)
+        kept = np.zeros(length // 2 + 1, dtype=spectrum.dtype)
+        common = min(len(kept), len(spectrum))
+        kept[:common] = spectrum[:common]
+        wave_form = np.fft.irfft(kept, length) * (length / len(self.samples))
+        return Speech(np.clip(np.rint(wave_form), -32768, 32767).astype(np.int16), rate)
+
+    def lasting(self, seconds: float) -> Speech:
+        """The same with silence after it, or cut, so that it lasts ``seconds``."""
+        length = round(seconds * self.rate)
+        padded = np.zeros(length, dtype=np.int16)
+        kept = min(length, len(self.samples))
+        padded[:kept] = self.samples[:kept]
+        return Speech(padded, self.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSpeech:
+    """Speech as the payloads of RTP packets, one row each."""
+
+    codec: str
+    payloads: npt.NDArray[np.uint8]
+    ticks: int
+    "RTP clock ticks of one packet."
+    packet_s: float
+    clock_rate: int
+    source: Speech
+    "What was encoded, at the codec's own rate and padded to whole packets."
+
+    @property
+    def payload_type(self) -> int:
+        """Its number in our offer."""
+        return PAYLOAD_TYPES[self.codec]
+
+
+def read(path: Path) -> Speech:
+    """
+    The speech in a WAV file; of a stereo file, the first channel.
+
+    Raises :exc:`SpeechError`.
+    """
+    try:
+        with wave.open(str(path), "rb") as file:
+            width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
+            if width != 2:
+                raise SpeechError(f"{path}: {8 * width} bits a sample; 16 are needed")
+            if not 1000 <= rate <= 192_000 or file.getnframes() > MAX_SECONDS * rate:
+                raise SpeechError(
+                    f"{path}: {file.getnframes()} samples at {rate} Hz; "
+                    f"at most {MAX_SECONDS:.0f} s can be played"
+                )
+            frames = file.readframes(file.getnframes())
+    except (OSError, EOFError, wave.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "it is no WAV file"
+        raise SpeechError(f"{path}: {reason}") from error
+    interleaved = np.frombuffer(frames, dtype="<i2")
+    samples = interleaved[: len(interleaved) // channels * channels : channels].astype(np.int16)
+    if not len(samples):
+        raise SpeechError(f"{path}: there is no audio in it")
+    return Speech(samples, rate)
+
+
+def bundled() -> tuple[Path, Path]:
+    """The caller's and the callee's half of the conversation that comes with the package."""
+    here = Path(__file__).parent
+    return here / "caller.wav", here / "callee.wav"
+
+
+def encode(speech: Speech, codec: str, packet_ms: int = 20) -> EncodedSpeech:
+    """Speech in packets of ``packet_ms``, the last one filled with silence."""
+    coder = encoder(codec)
+    samples_per_packet = coder.rate * packet_ms // 1000
+    source = speech.at(coder.rate)
+    count = max(1, -(-len(source.samples) // samples_per_packet))
+    source = source.lasting(count * samples_per_packet / coder.rate)
+    octets = np.frombuffer(coder.encode(source.samples), dtype=np.uint8)
+    return EncodedSpeech(
+        codec,
+        octets.reshape(count, -1),
+        coder.clock_rate * packet_ms // 1000,
+        packet_ms / 1000,
+        coder.clock_rate,
+        source,
+    )
