@@ -1,0 +1,117 @@
+"""
+One recording session in the shell: its core, and what else is under way for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IDelayedCall
+
+from ..plan import Description, StreamPlan
+from ..siprec import session as siprec
+from .calls import CallSummary, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What applies to the calls of one SRC."""
+
+    source: str
+    "The name of the source in the configuration."
+    policy: siprec.SessionPolicy
+    route: Callable[[Description], siprec.RouteAnswer]
+
+
+class Recording:
+    """A recording session while it lasts."""
+
+    def __init__(
+        self,
+        session: siprec.RecordingSession,
+        dialog: str,
+        call_id: str,
+        reception: Reception,
+        began: float,
+        started_at: float,
+    ) -> None:
+        self.session = session
+        self.dialog = dialog
+        self.call_id = call_id
+        self.reception = reception
+        self.began = began
+        self.started_at = started_at
+        self.destinations: tuple[str, ...] = ()
+        self.admitted = False
+        "It counts against the limit of calls."
+        self.bridged = False
+        "The media plane was asked to open a bridge for it."
+        self.closing = False
+        self.expected: frozenset[int] = frozenset()
+        "The streams on which something should come."
+        self.silent: set[int] = set()
+        self.silence_timer: IDelayedCall | None = None
+
+    @property
+    def id(self) -> str:
+        """The recording session's id, which is the bridge's."""
+        return self.session.description.recording_session_id
+
+    @property
+    def all_silent(self) -> bool:
+        """Something should come, and nothing does."""
+        return bool(self.expected) and self.expected <= self.silent
+
+    def expect(self, streams: tuple[StreamPlan, ...], paused: bool) -> None:
+        """These are the streams from now on."""
+        self.expected = frozenset(
+            stream.index for stream in streams if stream.active and not paused
+        )
+        self.silent &= self.expected
+
+    def stop_silence_timer(self) -> None:
+        """Something was heard, or the call is over."""
+        timer, self.silence_timer = self.silence_timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def summary(self, now: float) -> CallSummary:
+        """The call on one line."""
+        description = self.session.description
+        return CallSummary(
+            id=self.id,
+            call_id=self.call_id,
+            state=self.session.state.name.lower(),
+            seconds=int(now - self.began),
+            calling=description.caller,
+            called=description.called,
+            source=self.reception.source,
+            destinations=self.destinations,
+            warnings=len(description.warnings),
+        )
+
+    def details(self, now: float) -> dict[str, Value]:
+        """All that is known of the call."""
+        description = self.session.description
+        details: dict[str, Value] = {
+            "id": self.id,
+            "Call-ID": self.call_id,
+            "state": self.session.state.name.lower(),
+            "seconds": int(now - self.began),
+            "source": self.reception.source,
+            "calling": description.caller,
+            "called": description.called,
+            "destinations": ", ".join(self.destinations),
+            "metadata revision": description.revision,
+        }
+        for participant in description.participants:
+            details[f"participant {participant.id}"] = " ".join(
+                part for part in (participant.name, participant.aor) if part
+            )
+        for stream in description.streams:
+            details[f"stream {stream.label or stream.id}"] = f"sent by {', '.join(stream.sent_by)}"
+        details.update(description.extensions)
+        for code, text in description.warnings:
+            details[f"warning {code}"] = text
+        return details

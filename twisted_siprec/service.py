@@ -1,0 +1,220 @@
+"""
+The recording server as a Twisted service: what a configuration is made into.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import secrets
+import time
+import uuid
+from typing import Any
+
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from .config.model import Configuration, Listener, NonSIPREC, Source
+from .errors import RemoteError
+from .manhole.server import ManholeService
+from .net.admission import Admission
+from .net.outlets import OutletFactory
+from .net.plane import LocalMedia
+from .net.recording import Reception
+from .net.recording_server import Limits, RecordingServer
+from .net.sip_transport import SIPListener, SIPTransport
+from .net.tls import ServerContext
+from .plan import Description, EndReason
+from .routing.policy import Intake
+from .routing.rules import CallFacts
+from .sip import events as sip
+from .sip.uas import UserAgentServer
+from .siprec.session import RouteAnswer, SessionPolicy
+
+FLUSH_S = 10.0
+"How long after the last BYE consumers may still take what is theirs."
+SPARE_DESCRIPTORS = 256
+"Files, connections and threads besides the RTP ports."
+
+
+class RecordingService(Service):
+    """
+    Listens while it runs. When it is stopped it takes no more calls, waits for
+    those in progress as long as is configured, ends the rest by BYE, and waits
+    for what is buffered to be delivered.
+    """
+
+    _log = Logger()
+
+    def __init__(self, configuration: Configuration, reactor: Any) -> None:
+        self.configuration = configuration
+        self._reactor = reactor
+        settings = configuration.sip.user_agent
+        self._admission = Admission(configuration.sources, configuration.unknown_sources, reactor)
+        self._router = configuration.router
+        self._media = LocalMedia(
+            reactor,
+            configuration.media_settings,
+            OutletFactory(reactor, random.SystemRandom().random, secrets.token_urlsafe).open,
+        )
+        self._transport = SIPTransport(
+            reactor,
+            UserAgentServer(settings, lambda digits: secrets.token_hex(digits)[:digits]),
+            self._happened,
+            admit=self._admission.admit,
+            connections=configuration.sip.connections,
+            limits=settings.limits,
+        )
+        limits = configuration.limits
+        self.server = RecordingServer(
+            reactor,
+            time.time,
+            lambda: str(uuid.uuid4()),
+            self._transport,
+            self._media,
+            Intake(limits.calls, limits.calls_per_second, limits.retry_after_s),
+            self._receive,
+            Limits(
+                retry_after_s=configuration.stopping.retry_after_s,
+                end_after_silence_s=configuration.media.end_after_silence_s,
+            ),
+            always_trace=configuration.sip.trace,
+        )
+
+    @property
+    def listeners(self) -> tuple[SIPListener, ...]:
+        """What SIP is taken on, with the ports that are bound."""
+        return tuple(self._transport.listeners)
+
+    # --- starting and stopping -----------------------------------------------------------
+
+    def privilegedStartService(self) -> None:
+        """Bind the listeners, while we may still have the right to low ports."""
+        _raise_descriptor_limit(self.configuration, self._log)
+        for listener in self.configuration.sip.listeners:
+            self._listen(listener)
+
+    def startService(self) -> None:
+        """Serve."""
+        if not self._transport.listeners:
+            self.privilegedStartService()
+        super().startService()  # type: ignore[no-untyped-call]
+        destinations = ", ".join(each.name for each in self.configuration.destinations)
+        self._log.info("serving; calls go to {destinations}", destinations=destinations)
+
+    def stopService(self) -> Deferred[None]:
+        """Drain, say BYE, deliver what is buffered; all within the configured time."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self.server.drain()
+        calls = len(self.server.calls())
+        if calls:
+            drain_s = self.configuration.stopping.drain_s
+            self._log.info(
+                "stopping: {calls} calls in progress may go on for {drain_s:g} s",
+                calls=calls,
+                drain_s=drain_s,
+            )
+            await self._idle_within(drain_s)
+            self.server.hang_up_all(EndReason.SHUTDOWN)
+            if not await self._idle_within(FLUSH_S):
+                self._log.warn(
+                    "{calls} calls were not delivered to their end: the consumers took too long",
+                    calls=len(self.server.calls()),
+                )
+        await self._transport.stop()
+        self._log.info("stopped")
+
+    async def _idle_within(self, seconds: float) -> bool:
+        """Wait for the last call to end; False where that takes longer."""
+        done: Deferred[bool] = Deferred()
+
+        def answer(idle: bool) -> None:
+            if not done.called:
+                done.callback(idle)
+
+        timer: IDelayedCall = self._reactor.callLater(seconds, answer, False)
+        self.server.idle().addCallback(lambda _: answer(True))
+        idle = await done
+        if timer.active():
+            timer.cancel()
+        return idle
+
+    # --- wiring --------------------------------------------------------------------------
+
+    def _listen(self, listener: Listener) -> None:
+        where = (listener.address, listener.port, listener.advertise)
+        match listener.transport:
+            case sip.Transport.UDP:
+                self._transport.listen_udp(*where)
+            case sip.Transport.TCP:
+                self._transport.listen_tcp(*where)
+            case sip.Transport.TLS:
+                assert listener.tls is not None  # noqa: S101 - the schema demands it
+                self._transport.listen_tls(*where, ServerContext(listener.tls))
+
+    def _happened(self, output: sip.Output) -> None:
+        self.server.happened(output)
+
+    def _receive(self, flow: sip.Flow) -> Reception | RemoteError:
+        """What applies to calls that come on a flow."""
+        source = self._admission.source(flow.remote[0])
+        if source is None or not source.allow:
+            return RemoteError(403, "Forbidden")
+
+        def route(description: Description) -> RouteAnswer:
+            return self._router.route(CallFacts.of(description, source.name))
+
+        return Reception(source.name, self._policy(source, flow), route)
+
+    def _policy(self, source: Source, flow: sip.Flow) -> SessionPolicy:
+        media = self.configuration.media
+        return SessionPolicy(
+            strict=source.strict,
+            codecs=media.codec_names,
+            media_address=media.advertise or flow.advertised[0],
+            local_address=media.address,
+            max_streams=media.max_streams,
+            headers=(*self.configuration.pass_headers, *sorted(self._router.header_names)),
+            plain_invite_status=403 if source.non_siprec is NonSIPREC.REFUSE else None,
+        )
+
+
+def make_service(configuration: Configuration, reactor: Any) -> IService:
+    """The whole server; it opens nothing before it is started."""
+    service = MultiService()
+    recording = RecordingService(configuration, reactor)
+    recording.setName("recording")  # type: ignore[no-untyped-call]
+    recording.setServiceParent(service)  # type: ignore[no-untyped-call]
+    if configuration.manhole.enabled:
+        manhole = ManholeService(configuration.manhole, recording.server, reactor)
+        manhole.setServiceParent(service)  # type: ignore[no-untyped-call]
+    return service
+
+
+def _raise_descriptor_limit(configuration: Configuration, log: Logger) -> None:
+    """Each RTP and RTCP port takes a descriptor: ask for as many as there are ports."""
+    first, last = configuration.media.ports
+    calls = configuration.limits.calls
+    wanted = min(last - first + 1, calls * configuration.media.max_streams * 2)
+    wanted += SPARE_DESCRIPTORS + 2 * calls
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
+    except (OSError, ValueError):
+        granted = soft
+    if granted < wanted:
+        log.warn(
+            "only {granted} files may be open, {wanted} would be needed for {calls} calls on all "
+            "of media.ports: raise the limit (LimitNOFILE= of systemd, ulimit -n)",
+            granted=granted,
+            wanted=wanted,
+            calls=calls,
+        )
