@@ -113,17 +113,19 @@ class Server:
             time.sleep(0.1)
 
 
-def run(*command: str | Path, timeout: float = 60, **keywords: object) -> str:
+def run(
+    *command: str | Path, timeout: float = 60, cwd: Path | None = None, stderr_apart: bool = False
+) -> str:
     """Run a program to its end; its output, which is shown where it fails."""
     done = subprocess.run(
         [str(part) for part in command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.DEVNULL if stderr_apart else subprocess.STDOUT,
         timeout=timeout,
         check=False,
         text=True,
-        **keywords,
+        cwd=cwd,
     )
     assert done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{done.stdout[-6000:]}"
     return done.stdout

@@ -145,7 +145,7 @@ class InviteTests(AgentTestCase):
         self.assertEqual(ack.headers.get("CSeq"), "1 ACK")
         self.assertEqual(ack.to_tag, "srs")
         self.assertNotEqual(ack.branch, invite.branch)
-        self.assertTrue(self.agent.answered)
+        self.assertTrue(self.agent.changeable)
 
     def test_answered_again(self) -> None:
         """A retransmitted 200 gets the same ACK and is not told again."""
@@ -319,7 +319,7 @@ class ReinviteTests(AgentTestCase):
         self.agent.reinvite(b"changed", 2.0)
         self.agent.receive(response(self.one_request(), 491), SRS, 2.1)
         self.assertEqual(self.sent()[1], [Answered(Purpose.CHANGE, 491, "Because")])
-        self.assertTrue(self.agent.answered)
+        self.assertTrue(self.agent.changeable)
 
     def test_unknown(self) -> None:
         """481 means that there is no call any more (RFC 3261 section 12.2.1.2)."""

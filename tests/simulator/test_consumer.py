@@ -207,10 +207,10 @@ class OptionsTests(SynchronousTestCase):
     def test_all(self) -> None:
         """Options become a consumer's."""
         options = Options()  # type: ignore[no-untyped-call]
-        options.parseOptions(  # type: ignore[no-untyped-call]
-            "--listen ws://[::1]:9 --framing plain --ack-ms 500 --window-ms 1000 --start-at live "
-            "--slow-ms 5 --reject busy --directory d --join --once --check".split()
-        )
+        words = ["--listen", "ws://[::1]:9", "--framing", "plain", "--ack-ms", "500"]
+        words += ["--window-ms", "1000", "--start-at", "live", "--slow-ms", "5"]
+        words += ["--reject", "busy", "--directory", "d", "--join", "--once", "--check"]
+        options.parseOptions(words)  # type: ignore[no-untyped-call]
         made = options.consumer_options()
         self.assertEqual((made.listen, made.framing, made.slow_ms), ("ws://[::1]:9", "plain", 5))
         self.assertEqual(made.directory, Path("d"))

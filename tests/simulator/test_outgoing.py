@@ -156,6 +156,18 @@ class PacedStreamTests(SynchronousTestCase):
             [fields(each)[2] for each in self.port.sent], [65534, 65535, 0, 1, 2, 3, 4]
         )
 
+    def test_late_beginning(self) -> None:
+        """A stream begins when it is begun, once, and then keeps its distances."""
+        self.paced.begin(100.5)
+        self.paced.begin(100.6)
+        self.assertEqual(self.paced.send_due(100.51), 100.52)
+        self.assertEqual(len(self.port.sent), 1)
+
+    def test_no_early_beginning(self) -> None:
+        """It does not begin before its time."""
+        self.paced.begin(99.0)
+        self.assertEqual(self.paced.epoch, 100.0)
+
     def test_end(self) -> None:
         """After the last packet nothing is due."""
         self.assertIsNone(self.paced.send_due(200.0))

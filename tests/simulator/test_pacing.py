@@ -42,7 +42,7 @@ class PacerTests(SynchronousTestCase):
         self.add("b", 1000.0 + 7 / 1024)
         self.pump(100)
         self.assertEqual(
-            self.sent, [("a", 4), ("b", 8), ("a", 16), ("b", 24), ("a", 32), ("b", 40)]
+            self.sent, [("a", 4), ("b", 8), ("a", 20), ("b", 24), ("a", 36), ("b", 40)]
         )
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -53,8 +53,15 @@ class PacerTests(SynchronousTestCase):
         self.clock.advance(60 / 1024)
         self.assertEqual(self.sent, [("a", 4)] + [("a", 70)] * 4)
         self.pump(30)
-        self.assertEqual(self.sent[5:], [("a", 80)])
+        self.assertEqual(self.sent[5:], [("a", 84)])
         self.assertEqual(self.pacer.worst_delay_s, 58 / 1024)
+
+    def test_stalled_beginning(self) -> None:
+        """A stall before the first packet moves the beginning, and bunches nothing."""
+        self.add("a", 1000.0)
+        self.clock.advance(60 / 1024)
+        self.pump(60)
+        self.assertEqual(self.sent, [("a", 60), ("a", 76), ("a", 92)])
 
     def test_again(self) -> None:
         """A pacer that was idle for long starts again without a stall."""

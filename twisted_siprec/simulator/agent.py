@@ -191,11 +191,6 @@ class CallAgent:
         """The call is over; late messages are still answered."""
         return self._phase is _Phase.ENDED
 
-    @property
-    def answered(self) -> bool:
-        """The SRS has answered 200, and the call is not over."""
-        return self._phase is _Phase.ESTABLISHED
-
     # --- responses ----------------------------------------------------------------------
 
     def _receive_response(self, response: Response, now: float) -> None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from math import ceil
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import deferLater
 from twisted.python import usage
 from twisted.python.failure import Failure
@@ -149,10 +151,7 @@ async def run(reactor: Any, options: Options, plan: CallPlan, display: Display) 
             f"{calls} {display.bold(target.uri)} over {target.transport.value}: "
             f"{len(plan.streams)} × {plan.streams[0].codec}, {plan.seconds:.1f} s"
         )
-    try:
-        results = await make_calls(reactor, client, plan, count, options["rate"])
-    except CancelledError:
-        return 1
+    results = await make_calls(reactor, client, plan, count, options["rate"])
     await client.close()
     if count > 1 and not options["quiet"]:
         for line in summary(results, client.pacer.worst_delay_s):
@@ -184,7 +183,7 @@ def react(work: Any) -> int:
         if isinstance(result, Failure):
             result.printTraceback(sys.stderr)
         codes.append(1 if isinstance(result, Failure) else result)
-        if running.running:
+        with suppress(ReactorNotRunning):  # interrupted, it is stopping already
             running.stop()
 
     running.callWhenRunning(lambda: Deferred.fromCoroutine(work(running)).addBoth(done))

@@ -12,12 +12,19 @@ from typing import Any, TextIO
 from OpenSSL import SSL, crypto
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.ssl import CertificateOptions, TLSVersion
+from twisted.internet.ssl import (
+    Certificate,
+    CertificateOptions,
+    TLSVersion,
+    trustRootFromCertificates,
+)
 from twisted.internet.task import react
 from twisted.python import usage
 
 from .consumer import Consumer, ConsumerError, ConsumerOptions, Finish
 from .recstream import ConsumerSettings
+
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
 class Options(usage.Options):
@@ -90,29 +97,37 @@ class Options(usage.Options):
         return server_tls(Path(self["certificate"]), Path(self["key"] or self["certificate"]))
 
 
-def server_tls(certificate: Path, key: Path) -> CertificateOptions:
+def server_tls(certificate: Path, key: Path, authorities: Path | None = None) -> CertificateOptions:
     """
     TLS for a consumer.
 
+    :param authorities: who vouches for the servers that may connect; None to
+        take any.
     :raises ConsumerError: where a file is missing or is not what it should be.
     """
     try:
-        blocks = certificate.read_bytes().split(b"-----BEGIN CERTIFICATE-----")[1:]
-        chain = [
-            crypto.load_certificate(crypto.FILETYPE_PEM, b"-----BEGIN CERTIFICATE-----" + block)
-            for block in blocks
-        ]
-        if not chain:
-            raise ConsumerError(f"{certificate}: no certificate in it")
+        own, *chain = _certificates(certificate)
         private = crypto.load_privatekey(crypto.FILETYPE_PEM, key.read_bytes())
+        trust = None
+        if authorities is not None:
+            known = [Certificate(authority) for authority in _certificates(authorities)]
+            trust = trustRootFromCertificates(known)
         return CertificateOptions(
             privateKey=private,
-            certificate=chain[0],
-            extraCertChain=chain[1:],
+            certificate=own,
+            extraCertChain=chain,
+            trustRoot=trust,
             raiseMinimumTo=TLSVersion.TLSv1_2,
         )
     except (OSError, ValueError, SSL.Error, crypto.Error) as error:
         raise ConsumerError(f"{certificate}, {key}: {error}") from error
+
+
+def _certificates(path: Path) -> list[crypto.X509]:
+    blocks = path.read_bytes().split(_BEGIN)[1:]
+    if not blocks:
+        raise ValueError("no certificate in it")
+    return [crypto.load_certificate(crypto.FILETYPE_PEM, _BEGIN + block) for block in blocks]
 
 
 def _ending(finish: Finish, options: Options, out: TextIO) -> None:

@@ -180,10 +180,21 @@ class PacedStream:
         self.stream = stream
         self.send = send
         self.epoch = epoch
-        "Monotonic seconds of the first slot."
+        "Monotonic seconds of the first slot; before it begins, not to be before this."
+        self.begun = False
         self.sending = True
         "False while the stream is on hold: time passes, nothing is sent."
         self.next_slot = 0
+
+    def begin(self, at: float) -> None:
+        """
+        The first slot is now. A stream that begins late is not late: its
+        packets keep their distances, as those of a source do that starts when
+        it can.
+        """
+        if not self.begun:
+            self.begun = True
+            self.epoch = max(self.epoch, at)
 
     def hold(self) -> None:
         """Send nothing for now."""

@@ -71,6 +71,7 @@ class Pacer:
         first, self._reached = self._reached + 1, max(self._reached, current)
         for tick in range(first, current + 1):
             for stream in self._wheel.pop(tick, ()):
+                stream.begin(self._reached * self._tick_s)
                 self._send(stream, now)
         self._arm()
 
