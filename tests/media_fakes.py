@@ -20,6 +20,7 @@ class FakePair:
         self.sent: list[tuple[bytes, Address, bool]] = []
         self.taker: TakeRTCP | None = None
         self.fault: Exception | None = None
+        self.close_fault: Exception | None = None
         self.closed = False
 
     def drain(self, limit: int) -> list[Datagram]:
@@ -35,6 +36,8 @@ class FakePair:
         self.sent.append((octets, destination, mux))
 
     def close(self) -> Deferred[None]:
+        if self.close_fault is not None:
+            raise self.close_fault
         self.closed = True
         return succeed(None)
 

@@ -66,6 +66,17 @@ class Codec:
     parameters: str = ""
     "The value of a=fmtp, as offered."
 
+    def parameter(self, name: str) -> str | None:
+        """
+        The value of one of its parameters, in lower case; empty for one that is
+        only named, None for one that is not.
+        """
+        for parameter in self.parameters.lower().split(";"):
+            found, _, value = parameter.partition("=")
+            if found.strip() == name:
+                return value.strip()
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class StreamPlan:
@@ -99,9 +110,28 @@ class ChannelPlan:
     role: str | None = None
     "caller or callee, where it is known."
     label: str | None = None
+    content: str | None = None
+    "What the stream is for, as ``a=content`` of its m-line has it (:rfc:`4796`)."
 
 
 # --- what is known of it -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One span in which a participant was in a communication session (:rfc:`7865#section-6.6`)."""
+
+    session_id: str
+    joined_at: str | None = None
+    left_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when to when something went on, as the SRC wrote it."""
+
+    began_at: str | None = None
+    ended_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +146,19 @@ class Participant:
     "As the SRC wrote it, made RFC 3339 where possible."
     left_at: str | None = None
     extensions: tuple[tuple[str, str], ...] = ()
+    stays: tuple[Stay, ...] = ()
+    "Every coming and going, of one who came back; empty where joined_at and left_at say it all."
+
+
+@dataclass(frozen=True, slots=True)
+class SessionGroup:
+    """Communication sessions that belong together, as before and after a transfer
+    (:rfc:`7865#section-6.2`)."""
+
+    id: str
+    began_at: str | None = None
+    ended_at: str | None = None
+    extensions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +170,8 @@ class CommunicationSession:
     sip_session_ids: tuple[str, ...] = ()
     start_time: str | None = None
     stop_time: str | None = None
+    recorded: tuple[Span, ...] = ()
+    "When it was in the recording, where that was more than once (:rfc:`7865#section-6.4`)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +212,15 @@ class Description:
     "snapshot, or delta when the SRC sent a partial update. The description is always whole."
     xml: str | None = None
     "The metadata as received, where the destination asks for it."
+    groups: tuple[SessionGroup, ...] = ()
+    start_time: str | None = None
+    "When the recording session began by the SRC's clock: Date of its INVITE."
+    stop_time: str | None = None
+    "When it ended by the SRC's clock: Date of its BYE."
+    stitch: str | None = None
+    "Recording sessions with the same one belong to one call, as far as can be told."
+    stitch_keys: tuple[str, ...] = ()
+    "All that this call can be joined by, the strongest first; ``stitch`` is the first."
 
 
 # --- where it goes ------------------------------------------------------------
@@ -205,6 +259,8 @@ class Destination:
     "ws://… or wss://…, or file:DIRECTORY for the embedded destination."
     protocol: str = "recstream"
     "The name of the dialect."
+    options: tuple[tuple[str, str], ...] = ()
+    "What the dialect can be told besides, by the names that it declares."
     framing: str = "any"
     "any (the consumer chooses), plain or framed: the subprotocols that we offer."
     layout: Layout = Layout.INTERLEAVED

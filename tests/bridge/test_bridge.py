@@ -239,6 +239,13 @@ class BridgeTests(BridgeTestCase):
         self.finish(500)
         self.assertEqual((len(self.starts), self.audio(), self.bridge.duration_ms), (1, [], 0))
 
+    def test_finish_before_the_first_chunk(self) -> None:
+        """A call that is over before anything was due has all its audio."""
+        self.open()
+        self.send(0, 10, packets=3, value=1)
+        self.finish(55)
+        self.assertEqual(self.levels(), [(1, 0)] * 3)
+
     def test_after_the_end(self) -> None:
         """What comes after the end changes nothing."""
         self.open()
@@ -392,6 +399,18 @@ class BridgeTests(BridgeTestCase):
         self.assertEqual(sum(isinstance(event, Paused) for event in self.events()), 1)
         self.finish(500)
         self.assertEqual(self.bridge.duration_ms, 120)
+
+    def test_paused_before_the_first_packet(self) -> None:
+        """A pause that is over before a packet came has its place, and a length of its own."""
+        self.open()
+        self.update(5, paused=True)
+        self.update(105)
+        resumed = self.events()[-1]
+        self.assertEqual(self.events()[0], Paused(0, "src"))
+        self.assertEqual(resumed, Resumed(0, "src", 0))
+        self.send(0, 110, packets=5, value=3)
+        self.expire(300)
+        self.assertEqual([row[0] for row in self.levels()][1:], [3] * 4)
 
     def test_paused_from_the_start(self) -> None:
         """A call that begins in a pause says so, and is heard when it goes on."""

@@ -458,8 +458,53 @@ class ConnectionTests(SynchronousTestCase):
         exchange.carry(2)
         exchange.lose()
         exchange.connect()
-        sent = exchange.say("resumed", fromFrame=99) + exchange.run(1.0)
+        sent = exchange.say("resumed", fromFrame=3) + exchange.run(1.0)
         self.assertEqual(kinds(sent), ["Puzzled", "0r", "1r"])
+
+    def test_nothing_is_lacking(self) -> None:
+        """A consumer that has all goes on with the next frame."""
+        exchange = Exchange()
+        exchange.connect()
+        exchange.say("ready")
+        exchange.carry(2)
+        exchange.lose()
+        exchange.connect()
+        self.assertEqual(exchange.say("resumed", fromFrame=2), [])
+        self.assertEqual(exchange.carry(), [frame(2, 200)])
+
+    def test_a_replay_that_falls_out_of_the_ring(self) -> None:
+        """What was sent once, is wanted again and is too old by then, is a gap after all."""
+        exchange = Exchange(replay_ms=300)
+        exchange.connect()
+        exchange.say("ready")
+        exchange.carry(3)
+        exchange.lose()
+        exchange.connect()
+        self.assertEqual(kinds(exchange.say("resumed", fromFrame=0)), ["0r"])
+        sent = exchange.carry(2) + exchange.run(1.0)
+        self.assertEqual(kinds(sent), ["gap", "2r", "3r", "4r"])
+        self.assertEqual((sent[0]["data"]["pos"], sent[0]["data"]["samples"]), (100, 100))
+        exchange.stop()
+        exchange.run(100.0)
+        assert exchange.statistics is not None
+        statistics = exchange.statistics
+        self.assertEqual((statistics.delivered, statistics.missing), (400, 100))
+        self.assertEqual(statistics.octets, 1600)
+
+    def test_given_up_in_a_replay(self) -> None:
+        """What an earlier connection was handed stays delivered: nobody can be told otherwise."""
+        exchange = Exchange()
+        exchange.connect()
+        exchange.say("ready")
+        exchange.carry(3)
+        exchange.lose()
+        exchange.carry(1)
+        exchange.connect()
+        self.assertEqual(kinds(exchange.say("resumed", fromFrame=0)), ["0r"])
+        exchange.lose(None)
+        exchange.stop()
+        assert exchange.statistics is not None
+        self.assertEqual((exchange.statistics.delivered, exchange.statistics.missing), (300, 100))
 
     def test_live_skips_what_waits(self) -> None:
         """startAt live: a gap for what waited, then what comes."""
@@ -615,6 +660,16 @@ class FlowTests(SynchronousTestCase):
         exchange.say("window", ms=1)
         self.assertEqual(kinds(exchange.carry(2)), ["0"])
         self.assertEqual(kinds(exchange.say("ack", frame=0)), ["1"])
+
+    def test_window_of_a_new_connection(self) -> None:
+        """What an earlier connection had under way does not count on this one."""
+        exchange = self.ready()
+        exchange.carry(5)
+        exchange.lose()
+        exchange.connect()
+        exchange.say("resumed", fromFrame=5)
+        exchange.say("window", ms=250)
+        self.assertEqual(kinds(exchange.carry(3)), ["5", "6"])
 
     def test_consumer_pauses(self) -> None:
         """Between pause and resume of the consumer there is no audio, and a gap says so."""
@@ -821,6 +876,18 @@ class EndTests(SynchronousTestCase):
         assert exchange.statistics is not None
         self.assertEqual(exchange.statistics.final_position, 200)
         self.assertEqual(exchange.statistics.delivered, 200)
+
+    def test_goodbye_in_a_replay(self) -> None:
+        """The stream ends where this connection was, and so does the account."""
+        exchange = Exchange()
+        exchange.connect()
+        exchange.say("ready")
+        exchange.carry(3)
+        exchange.lose()
+        exchange.connect()
+        exchange.say("resumed", fromFrame=0)
+        stop = exchange.say("bye", reason="enough")[0]["data"]
+        self.assertEqual((stop["finalPos"], stop["bytes"]), (100, 400))
 
     def test_rejected(self) -> None:
         """A reject without retryAfterMs is for good: 4003, and all is a gap."""

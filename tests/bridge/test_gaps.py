@@ -60,6 +60,14 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual((account.position, account.delivered, account.missing), (70, 50, 20))
         self.assertEqual(account.gaps_ms, (("paused", 20),))
 
+    def test_close_at_before_what_was_handed(self) -> None:
+        """What was handed beyond the end is not delivered either."""
+        account = Account(1000)
+        account.advance(100)
+        account.hand(100)
+        account.close_at(70)
+        self.assertEqual((account.position, account.delivered, account.missing), (70, 70, 0))
+
     def test_bounded(self) -> None:
         """Of many spans the oldest are forgotten, their sums are not, nor lost twice."""
         account = Account(1000, max_spans=2)

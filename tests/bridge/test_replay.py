@@ -147,6 +147,21 @@ class ReplayRingTests(SynchronousTestCase):
         filled.append(sound(100))
         self.assertEqual(filled.trim("reconnect"), ([], []))
 
+    def test_texts_count_while_they_are_in_the_ring(self) -> None:
+        """However texts are moved about, the ring's capacity stays what it is."""
+        filled = ring(max_octets=700)
+        for entry in (sound(0), PRESS, PRESS, sound(100)):
+            filled.append(entry)
+        self.assertEqual(len(filled.trim("reconnect")[1]), 1)
+        filled.rewind()
+        while filled:
+            filled.take()
+        for position in (200, 300, 400):
+            filled.append(sound(position))
+        self.assertEqual(filled.trim("reconnect"), ([], []))
+        filled.append(sound(500))
+        self.assertEqual(filled.trim("reconnect")[1], [(Span(200, 100, "reconnect"), False)])
+
 
 class FrameIndexTests(SynchronousTestCase):
     """Where frames ended, long after they are gone."""

@@ -10,6 +10,7 @@ from tests.media_fakes import FakeOutlet, FakePorts
 from twisted_siprec.bridge.settings import MediaSettings
 from twisted_siprec.dialects.base import Audio, Redescribed, StreamStart
 from twisted_siprec.errors import LocalError
+from twisted_siprec.net.live_bridge import LiveBridge
 from twisted_siprec.net.media import NoPorts
 from twisted_siprec.net.plane import LocalMedia
 from twisted_siprec.plan import (
@@ -249,6 +250,28 @@ class LocalMediaTests(PlaneTestCase):
         closed = self.close()
         self.assertEqual([(s.index, s.packets) for s in closed.streams], [(0, 5), (1, 0), (2, 5)])
 
+    def test_channel_that_goes(self) -> None:
+        """A consumer stream of its own that ends with its channel has its account at the end."""
+        self.open(destinations=(Destination("two", "ws://b/", layout=Layout.SEPARATE),))
+        self.run_for(2.1)
+        update = BridgeUpdate("b1", STREAMS[:1], CHANNELS[:1], Description("b1", "c1"))
+        self.successResultOf(self.media.update(update))
+        stopped = [len(outlet.stopped) for outlet in self.outlets]
+        self.assertEqual(stopped, [0, 1])
+        self.assertEqual([s.index for s in self.outlets[1].stopped[0][2]], [1])
+        self.assertEqual(len(self.close().deliveries), 2)
+
+    def test_too_many_streams(self) -> None:
+        """Streams past the limit are not received, and take no ports."""
+        self.make(max_streams=2)
+        many = (*STREAMS, StreamPlan(2, (PCMU,)), StreamPlan(3, (PCMU,)))
+        self.assertEqual([ports.index for ports in self.open(streams=many).ports], [0, 1])
+        update = BridgeUpdate("b1", many[1:], CHANNELS, Description("b1", "c1"))
+        opened = self.successResultOf(self.media.update(update))
+        self.assertEqual([ports.index for ports in opened.ports], [1, 2])
+        self.assertEqual(self.media.ports.used, 2)
+        self.close()
+
     def test_pause_takes_what_came(self) -> None:
         """What lies in the socket when the pause is asked for is from before it."""
         self.open()
@@ -359,6 +382,39 @@ class LocalMediaTests(PlaneTestCase):
         self.assertIs(closed.reason, EndReason.ERROR)
         self.assertEqual(self.outlets[0].stopped[0][0], EndReason.ERROR)
         self.assertEqual(self.media.ports.used, 0)
+
+    def test_fault_of_a_port(self) -> None:
+        """A port that cannot be closed costs no consumer its end."""
+        self.open()
+        self.run_for(2.1)
+        self.ports.pairs[0].close_fault = ZeroDivisionError("a mistake")
+        self.assertIs(self.close(reason=EndReason.OPERATOR).reason, EndReason.OPERATOR)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(len(self.outlets[0].stopped), 1)
+        self.assertTrue(self.ports.pairs[1].closed)
+
+    def test_fault_of_the_end(self) -> None:
+        """Even where nothing works any more, closing gives an account."""
+        self.open()
+        self.patch(LiveBridge, "let_go", lambda live, now: 1 // 0)
+        self.assertIs(self.close().reason, EndReason.ERROR)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_closed_by_a_listener(self) -> None:
+        """A bridge that is closed in the slot in which it is due is not played any more."""
+        self.open("b1")
+        self.open("b2")
+        self.queue(0, range(3), 100.0)
+
+        def listener(report: Report) -> None:
+            if isinstance(report, StreamHeard):
+                self.media.close("b2", EndReason.OPERATOR)
+
+        self.media.listen(listener)
+        self.run_for(0.1)
+        self.assertEqual(self.media.open_bridges, 1)
+        self.close("b1")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_fault_of_an_account(self) -> None:
         """An outlet whose account fails counts as incomplete."""

@@ -126,6 +126,7 @@ class IdentifierTests(SynchronousTestCase):
         self.assertIn("metadata-id-reused", codes(found))
         old = document(inner, ROOT.replace(b":1", b""))
         self.assertEqual((len(old.participants), len(old.streams)), (1, 1))
+        self.assertIn("metadata-id-shared", codes(old))
 
     def test_one_for_two_participants(self) -> None:
         """Two participants of one identifier are one, with the streams of both."""

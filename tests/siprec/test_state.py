@@ -6,7 +6,15 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.plan import CommunicationSession, MediaStream, Participant, ParticipantEvent
+from twisted_siprec.plan import (
+    CommunicationSession,
+    MediaStream,
+    Participant,
+    ParticipantEvent,
+    SessionGroup,
+    Span,
+    Stay,
+)
 from twisted_siprec.siprec.metadata import read_metadata
 from twisted_siprec.siprec.parties import MAX_ELEMENTS
 from twisted_siprec.siprec.state import Changes, MetadataState
@@ -118,16 +126,109 @@ class CompleteTests(SynchronousTestCase):
         self.assertEqual(events(changes), [("resumed", "p2")])
 
     def test_full_hold(self) -> None:
-        """Empty associations, or none at all any more, hold everybody."""
+        """Empty associations hold everybody."""
         empty = (
             '<participantstreamassoc participant_id="p1"/>'
             '<participantstreamassoc participant_id="p2"/>'
         )
-        for inner in (empty, ""):
-            state, changes = apply(self.state, CALL + MEMBERS + inner)
-            self.assertEqual(events(changes), [("held", "p1"), ("held", "p2")])
-            _, changes = apply(state, CALL + MEMBERS + SPEECH)
-            self.assertEqual(events(changes), [("resumed", "p1"), ("resumed", "p2")])
+        state, changes = apply(self.state, CALL + MEMBERS + empty)
+        self.assertEqual(events(changes), [("held", "p1"), ("held", "p2")])
+        self.assertEqual(changes.warnings, ())
+        _, changes = apply(state, CALL + MEMBERS + SPEECH)
+        self.assertEqual(events(changes), [("resumed", "p1"), ("resumed", "p2")])
+
+    def test_no_associations_any_more(self) -> None:
+        """A snapshot that has no association at all says nothing of who speaks: all is kept."""
+        state, changes = apply(self.state, CALL)
+        self.assertEqual(events(changes), [])
+        self.assertEqual([code for code, _ in changes.warnings], ["metadata-no-associations"])
+        self.assertEqual(
+            state.described_streams,
+            (
+                MediaStream("t1", "1", "s", ("p1",), ("p2",)),
+                MediaStream("t2", "2", "s", ("p2",), ("p1",)),
+            ),
+        )
+        self.assertEqual(state.parties["p1"].joined_at, "2026-01-02T15:00:00Z")
+        only_one = CALL.replace(
+            '<stream stream_id="t2" session_id="s"><label>2</label></stream>', ""
+        )
+        state, _ = apply(self.state, only_one)
+        self.assertEqual(state.described_streams, (MediaStream("t1", "1", "s", ("p1",), ("p2",)),))
+
+    def test_came_back(self) -> None:
+        """Who is in one snapshot, not in the next, and in the one after was there twice."""
+        second = MEMBERS[MEMBERS.index("</participantsessionassoc>") + 26 :]
+        first = MEMBERS.removesuffix(second)
+        alone = CALL.replace(
+            '<participant participant_id="p2"><nameID aor="sip:b@example.com"/></participant>', ""
+        )
+        state, _ = apply(self.state, alone + first + SPEECH, now="2026-01-02T15:04:00Z")
+        self.assertEqual(state.parties["p2"].left_at, "2026-01-02T15:04:00Z")
+        back = second.replace("15:00:00", "15:08:00")
+        state, changes = apply(state, CALL + first + back + SPEECH)
+        self.assertEqual(
+            changes.events, (ParticipantEvent("joined", "p2", "2026-01-02T15:08:00Z"),)
+        )
+        self.assertEqual(
+            state.parties["p2"].described,
+            Participant(
+                "p2",
+                "sip:b@example.com",
+                None,
+                ("s",),
+                "2026-01-02T15:00:00Z",
+                None,
+                stays=(
+                    Stay("s", "2026-01-02T15:00:00Z", "2026-01-02T15:04:00Z"),
+                    Stay("s", "2026-01-02T15:08:00Z"),
+                ),
+            ),
+        )
+        self.assertEqual(state.parties["p1"].described.stays, ())
+
+    def test_moved_to_another_session(self) -> None:
+        """Who is associated with another session only has left the first, and is still there."""
+        inner = (
+            CALL
+            + '<session session_id="s2"/>'
+            + MEMBERS.replace(
+                'participant_id="p2" session_id="s"', 'participant_id="p2" session_id="s2"'
+            )
+        )
+        state, changes = apply(self.state, inner + SPEECH)
+        self.assertEqual(events(changes), [])
+        self.assertEqual(
+            {key: value[-1].ends for key, value in state.parties["p2"].memberships.items()},
+            {"s": LATER, "s2": None},
+        )
+
+    def test_groups(self) -> None:
+        """Groups are told with their times and what they say besides; a snapshot replaces them."""
+        inner = (
+            '<group group_id="g"><associate-time>2026-01-02T15:00:00Z</associate-time>'
+            '<x:gcid xmlns:x="urn:x">7</x:gcid></group>'
+        )
+        state, _ = apply(self.state, CALL + inner)
+        self.assertEqual(
+            state.described_groups,
+            (SessionGroup("g", "2026-01-02T15:00:00Z", None, (("gcid", "7"),)),),
+        )
+        state, _ = apply(
+            state,
+            '<group group_id="g"><disassociate-time>2026-01-02T15:09:00Z</disassociate-time>'
+            '</group><group group_id="h"/>',
+            "partial",
+        )
+        self.assertEqual(
+            state.described_groups,
+            (
+                SessionGroup("g", "2026-01-02T15:00:00Z", "2026-01-02T15:09:00Z", (("gcid", "7"),)),
+                SessionGroup("h"),
+            ),
+        )
+        state, _ = apply(state, CALL)
+        self.assertEqual(state.described_groups, ())
 
     def test_another_speaker(self) -> None:
         """A stream that somebody else sends now is no longer the former speaker's."""
@@ -170,6 +271,34 @@ class CompleteTests(SynchronousTestCase):
         )
         state, _ = apply(MetadataState(), inner)
         self.assertEqual(state.described_sessions[0].start_time, "2026-01-02T14:00:00Z")
+
+    def test_recorded_twice(self) -> None:
+        """A session that left the recording and came back goes on, and both spans are told."""
+        association = '<sessionrecordingassoc session_id="s">{}</sessionrecordingassoc>'
+        begins = "<associate-time>2026-01-02T15:{}:00Z</associate-time>"
+        ends = "<disassociate-time>2026-01-02T15:{}:00Z</disassociate-time>"
+        state, _ = apply(self.state, association.format(begins.format("00")), "partial")
+        state, changes = apply(state, association.format(ends.format("05")), "partial")
+        self.assertEqual(state.described_sessions[0].stop_time, "2026-01-02T15:05:00Z")
+        self.assertEqual(events(changes), [("left", "p1"), ("left", "p2")])
+        state, changes = apply(state, association.format(begins.format("07")), "partial")
+        self.assertEqual(events(changes), [("joined", "p1"), ("joined", "p2")])
+        self.assertEqual(
+            state.described_sessions,
+            (
+                CommunicationSession(
+                    "s",
+                    None,
+                    (),
+                    "2026-01-02T15:00:00Z",
+                    None,
+                    (
+                        Span("2026-01-02T15:00:00Z", "2026-01-02T15:05:00Z"),
+                        Span("2026-01-02T15:07:00Z"),
+                    ),
+                ),
+            ),
+        )
 
     def test_dangling(self) -> None:
         """Associations with what is not there are told, and otherwise ignored."""
@@ -231,12 +360,26 @@ class PartialTests(SynchronousTestCase):
             "2026-01-02T15:05:00Z</disassociate-time></participantsessionassoc>",
             "partial",
         )
-        _, changes = apply(
+        state, changes = apply(
             gone,
             '<participantsessionassoc participant_id="p2" session_id="s"><associate-time>'
             "2026-01-02T15:06:00Z</associate-time></participantsessionassoc>",
             "partial",
         )
+        self.assertEqual(
+            state.parties["p2"].described.stays,
+            (
+                Stay("s", "2026-01-02T15:00:00Z", "2026-01-02T15:05:00Z"),
+                Stay("s", "2026-01-02T15:06:00Z"),
+            ),
+        )
+        again, _ = apply(
+            state,
+            '<participantsessionassoc participant_id="p2" session_id="s"><disassociate-time>'
+            "2026-01-02T15:09:00Z</disassociate-time></participantsessionassoc>",
+            "partial",
+        )
+        self.assertEqual(again.parties["p2"].left_at, "2026-01-02T15:09:00Z")
         self.assertEqual(
             changes.events, (ParticipantEvent("joined", "p2", "2026-01-02T15:06:00Z"),)
         )

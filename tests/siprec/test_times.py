@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.siprec.times import is_complete, rfc3339, utc_text
+from twisted_siprec.siprec.times import apart_s, is_complete, rfc3339, sip_date, utc_text
 
 
 class TimeTests(SynchronousTestCase):
@@ -41,6 +41,23 @@ class TimeTests(SynchronousTestCase):
         self.assertTrue(is_complete("2026-01-02T15:00:00.123Z"))
         self.assertFalse(is_complete("2026-01-02T15:00:00"))
         self.assertFalse(is_complete(None))
+
+    def test_date(self) -> None:
+        """The Date header field of SIP, and nothing that only looks like it."""
+        self.assertEqual(sip_date("Fri, 02 Jan 2026 15:00:05 GMT"), "2026-01-02T15:00:05Z")
+        for text in (
+            None,
+            "",
+            "Fri, 02 Jan 2026 15:00:05 CET",
+            "Fri, 02 Foo 2026 15:00:05 GMT",
+            "Fri, 31 Feb 2026 15:00:05 GMT",
+            "2026-01-02T15:00:05Z",
+        ):
+            self.assertIsNone(sip_date(text), text)
+
+    def test_apart(self) -> None:
+        """The distance of two times, whatever their zones."""
+        self.assertEqual(apart_s("2026-01-02T15:00:05Z", "2026-01-02T16:00:00+01:00"), 5.0)
 
     def test_wall_clock(self) -> None:
         """POSIX seconds become UTC with milliseconds."""

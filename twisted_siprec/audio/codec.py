@@ -1,19 +1,24 @@
 """
 The codecs that we know, by the names of :rfc:`3551`.
 
-A codec is one module and one line in each of the tables below. What it cannot
-take it says with :exc:`LookupError` when it is made, never while it decodes.
+A codec is one module and one line in the table below. What it cannot take it
+says with :exc:`LookupError` when it is made, never while it decodes. Those that
+name decoders of FFmpeg's are there when PyAV is (the extra ``codecs``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 from ..plan import Codec
+from . import amr, g726, g729, gsm, ilbc, opus
 from .g711 import G711Decoder, G711Encoder
 from .g722 import G722Decoder, G722Encoder
 from .l16 import L16Decoder, L16Encoder
+from .pyav import first_decoder
 from .samples import Samples
 
 
@@ -35,6 +40,14 @@ class Decoder(Protocol):
         """The next payload as samples. Never raises, whatever it holds."""
 
 
+@runtime_checkable
+class RestingDecoder(Protocol):
+    """A decoder of a codec whose senders fall silent without another word."""
+
+    def rests(self, payload: bytes) -> bool:
+        """Whether after this payload nothing need follow, so that nothing is missed."""
+
+
 class Encoder(Protocol):
     """Makes payloads of samples, in order."""
 
@@ -50,43 +63,84 @@ class Encoder(Protocol):
         """The next samples as a payload."""
 
 
-_DECODERS: dict[str, Callable[[Codec], Decoder]] = {
-    "PCMU": G711Decoder,
-    "PCMA": G711Decoder,
-    "G722": G722Decoder,
-    "L16": L16Decoder,
-}
-_ENCODERS: dict[str, Callable[[], Encoder]] = {
-    "PCMU": lambda: G711Encoder("PCMU"),
-    "PCMA": lambda: G711Encoder("PCMA"),
-    "G722": G722Encoder,
-    "L16": L16Encoder,
-}
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A codec."""
 
-SUPPORTED = frozenset(_DECODERS)
-"The encoding names of which audio can be made, in upper case."
+    decoder: Callable[[Codec], Decoder]
+    encoder: Callable[[], Encoder] | None = None
+    clock_rates: tuple[int, ...] = (8000,)
+    needs: tuple[str, ...] = ()
+    "Decoders of FFmpeg's, any of which will do; empty where none is needed."
+    wideband: bool = False
+    takes: Callable[[Codec], bool] = lambda codec: True
+    "Whether it can do what the parameters ask for."
+
+    @property
+    def available(self) -> bool:
+        """Whether audio can be made of it here."""
+        return not self.needs or first_decoder(*self.needs) is not None
+
 
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 "Hz of the audio that can be brought to the rate of a consumer."
 
+_KNOWN: dict[str, _Known] = {
+    "PCMU": _Known(G711Decoder, partial(G711Encoder, "PCMU"), RATES),
+    "PCMA": _Known(G711Decoder, partial(G711Encoder, "PCMA"), RATES),
+    "G722": _Known(G722Decoder, G722Encoder, wideband=True),
+    "L16": _Known(L16Decoder, L16Encoder, RATES),
+    "OPUS": _Known(
+        opus.OpusDecoder, opus.OpusEncoder, (48000,), needs=opus.DECODERS, wideband=True
+    ),
+    "G729": _Known(g729.G729Decoder, needs=g729.DECODERS),
+    "AMR": _Known(amr.AMRDecoder, needs=amr.NARROWBAND_DECODERS, takes=amr.understands),
+    "AMR-WB": _Known(
+        amr.AMRDecoder,
+        clock_rates=(16000,),
+        needs=amr.WIDEBAND_DECODERS,
+        wideband=True,
+        takes=amr.understands,
+    ),
+    "GSM": _Known(gsm.GSMDecoder, needs=gsm.DECODERS),
+    "ILBC": _Known(ilbc.ILBCDecoder, needs=ilbc.DECODERS),
+    **{
+        name: _Known(g726.G726Decoder, partial(g726.G726Encoder, name), needs=g726.DECODERS)
+        for name in g726.NAMES
+    },
+}
+
+NAMES = tuple(_KNOWN)
+"Every codec that there is, in upper case, whether audio can be made of it here or not."
+
+SUPPORTED = frozenset(name for name, known in _KNOWN.items() if known.available)
+"The encoding names of which audio can be made here, in upper case."
+
 
 def supports(codec: Codec) -> bool:
-    """Whether audio can be made of a format; the rate counts besides the name."""
-    return codec.name in SUPPORTED and codec.clock_rate in RATES
+    """Whether audio can be made of a format; rate and parameters count besides the name."""
+    if codec.name not in SUPPORTED:
+        return False
+    known = _KNOWN[codec.name]
+    return codec.clock_rate in known.clock_rates and known.takes(codec)
 
 
 def wideband(codec: Codec) -> bool:
     """Whether a format may carry more than 8 kHz sampling does."""
-    return codec.name == "G722" or codec.clock_rate > 8000
+    known = _KNOWN.get(codec.name)
+    return codec.clock_rate > 8000 or (known is not None and known.wideband)
 
 
 def decoder(codec: Codec) -> Decoder:
     """A decoder for one source of a format; :exc:`LookupError` where there is none."""
     if not supports(codec):
         raise LookupError(f"no decoder for {codec.name}/{codec.clock_rate}")
-    return _DECODERS[codec.name](codec)
+    return _KNOWN[codec.name].decoder(codec)
 
 
 def encoder(name: str) -> Encoder:
     """An encoder by its name; :exc:`LookupError` where there is none."""
-    return _ENCODERS[name]()
+    made = _KNOWN[name].encoder
+    if made is None:
+        raise LookupError(f"no encoder for {name}")
+    return made()

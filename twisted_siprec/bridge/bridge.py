@@ -26,7 +26,6 @@ from math import gcd
 
 from ..audio.codec import wideband
 from ..dialects.base import (
-    ChannelStart,
     Digit,
     Event,
     Paused,
@@ -46,6 +45,7 @@ from ..plan import (
 )
 from ..rtp.datagram import Datagram
 from .absences import absences
+from .channels import channel_starts, clocks, held_channels, pressed_keys
 from .consumers import Block, Consumers, Opening
 from .renditions import Rendition
 from .settings import MediaSettings
@@ -158,10 +158,11 @@ class Bridge:
             self._silence.look(self.streams.values(), now, self._pause_asked)
 
     def finish(self, now: float) -> None:
-        """The call is over: play all that is buffered, at once."""
+        """The call is over: play all that is buffered, at once; without a packet, nothing."""
+        something = self.phase is not Phase.WAITING or self._believed
         if self.phase is Phase.WAITING:
             self._start(self._first_place(now))
-        if self.phase is Phase.RUNNING:
+        if self.phase is Phase.RUNNING and something:
             self._play_all(now)
         self.phase = Phase.ENDED
         self._consumers.flush()
@@ -216,6 +217,11 @@ class Bridge:
         since = int((now - self._opened_at) * UNITS_PER_SECOND) - self._begin
         return self._begin - (-since // UNITS_PER_MS) * UNITS_PER_MS
 
+    @property
+    def _believed(self) -> bool:
+        """Some source of some stream proved itself."""
+        return any(stream.origin is not None for stream in self.streams.values())
+
     def _first_place(self, now: float) -> int:
         """The place of the first packet, or of now where there is none."""
         believed = [s.origin for s in self.streams.values() if s.origin is not None]
@@ -229,9 +235,8 @@ class Bridge:
 
     def _try_start(self, now: float) -> None:
         """Begin, if a packet came, or it is time to."""
-        believed = any(stream.origin is not None for stream in self.streams.values())
         waited = now - self._opened_at >= self._settings.start_timeout_s
-        if believed or waited or self._pause_asked:
+        if self._believed or waited or self._pause_asked:
             self._start(self._first_place(now))
 
     def _start(self, place: int) -> None:
@@ -265,19 +270,8 @@ class Bridge:
             begin=self._begin,
             started_at=self._wallclock(begun_at),
             description=self._description,
-            channels=tuple(self._channel_start(plan) for plan in self._channels),
+            channels=channel_starts(self._channels, self.streams),
         )
-
-    def _channel_start(self, plan: ChannelPlan) -> ChannelStart:
-        """A channel with the codec and SSRC of its first stream, as far as it is known."""
-        for index in plan.streams:
-            stream = self.streams.get(index)
-            if stream is None:
-                continue
-            codec = stream.codec or next(iter(stream.plan.codecs), None)
-            ssrc = stream.source.ssrc if stream.source is not None else None
-            return ChannelStart(plan, codec.name if codec is not None else None, ssrc)
-        return ChannelStart(plan)
 
     # --- playing ---
 
@@ -285,14 +279,15 @@ class Bridge:
         """The next span of all channels, up to a place."""
         start, self._end = self._end, end
         played = {index: stream.play(end) for index, stream in self.streams.items()}
-        self._press_keys(now)
+        for digit in pressed_keys(self._channels, self.streams, now):
+            self._consumers.tell(digit, digit.channel)
         self._consumers.carry(
             start,
             end,
             played,
             self._channels,
             absences(self._channels, played),
-            self._held(),
+            held_channels(self._channels, self.streams),
         )
         if end - self._synchronised >= self._settings.sync_every_s * UNITS_PER_SECOND:
             self._synchronised = end
@@ -311,33 +306,11 @@ class Bridge:
     def _up_to_ms(self, place: int) -> int:
         return self._begin - ((self._begin - place) // UNITS_PER_MS) * UNITS_PER_MS
 
-    def _held(self) -> tuple[int, ...]:
-        """The channels of which a stream is held by the SRC."""
-        idle = {index for index, stream in self.streams.items() if not stream.plan.active}
-        return tuple(plan.index for plan in self._channels if idle.intersection(plan.streams))
-
-    def _press_keys(self, now: float) -> None:
-        for index, stream in self.streams.items():
-            for pressed in stream.pressed(now):
-                owner = next((plan for plan in self._channels if index in plan.streams), None)
-                channel = owner.index if owner is not None else None
-                participant = owner.participant_id if owner is not None else None
-                digit = Digit(pressed.digit, pressed.duration_ms, channel, participant, "rfc4733")
-                self._consumers.tell(digit, channel)
-
     def _synchronise(self, place: int) -> None:
         """Tell where the wall clock and the clocks of the sources are."""
         wallclock = self._wallclock(self._opened_at + seconds(place))
-        clocks: list[tuple[int | None, int | None, float]] = []
-        for plan in self._channels:
-            stream = next((self.streams[i] for i in plan.streams if i in self.streams), None)
-            if stream is None or stream.source is None:
-                clocks.append((None, None, 0.0))
-                continue
-            clocks.append(
-                (stream.source.ssrc, stream.timestamp_at(place), round(stream.drift_ppm, 1))
-            )
-        self._consumers.tell_at(lambda at: Synchronisation(at(place), wallclock, tuple(clocks)))
+        told = tuple(clocks(self._channels, self.streams, place))
+        self._consumers.tell_at(lambda at: Synchronisation(at(place), wallclock, told))
 
     def _progress(self, rendition: Rendition) -> Event | None:
         """Counters, where a destination wants them."""
@@ -390,8 +363,6 @@ class Bridge:
         """Go on from here; the time of the pause is in the positions, and named."""
         for stream in self.streams.values():
             stream.muted = False
-        if self.phase is not Phase.PAUSED:
-            return
         start, end = self._end, max(self._end, self._place(now))
         for stream in self.streams.values():
             stream.skip(end)

@@ -26,6 +26,7 @@ from collections.abc import Callable, Mapping
 from ..dialects.base import (
     Acknowledged,
     Audio,
+    Broken,
     Capabilities,
     Continue,
     Dialect,
@@ -39,12 +40,14 @@ from ..dialects.base import (
     Ready,
     Rejected,
     Reply,
+    Respond,
     ResumeAsked,
     ResumePoint,
     Said,
     StreamStart,
     Window,
 )
+from ..dialects.foreign import Foreign
 from ..plan import (
     ConsumerSaid,
     EndReason,
@@ -98,6 +101,7 @@ class Delivery:
     ) -> None:
         self._settings = settings or DeliverySettings()
         self._dialect = dialect
+        self._foreign = dialect if isinstance(dialect, Foreign) else None
         self._token = token
         self._destination = start.destination
         self._sample_rate = start.sample_rate
@@ -164,13 +168,18 @@ class Delivery:
 
     def connected(self, subprotocol: str | None, now: float) -> None:
         """The WebSocket is open."""
+        self._tell_time(now)
         self._subprotocol = subprotocol
         self._fire(Input.CONNECTED, now)
         self._pump(now)
 
     def received(self, message: Message, now: float) -> None:
         """The consumer said something; nothing it can say raises."""
-        for reply in self._dialect.received(message):
+        self._tell_time(now)
+        self._take(self._dialect.received(message), now)
+
+    def _take(self, replies: list[Reply], now: float) -> None:
+        for reply in replies:
             if self._state not in _CONNECTED:
                 return
             self._answer(reply, now)
@@ -213,7 +222,12 @@ class Delivery:
 
     def next_deadline(self) -> float | None:
         """When :meth:`expire` has something to do."""
-        deadlines = (self._deadline, self._linger_until, self._outflow.resume_at)
+        deadlines = (
+            self._deadline,
+            self._linger_until,
+            self._outflow.resume_at,
+            self._dialect_deadline(),
+        )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def expire(self, now: float) -> None:
@@ -223,13 +237,28 @@ class Delivery:
             self._late(now)
         if self._linger_until is not None and now >= self._linger_until:
             self._linger_over(now)
+        due_at = self._dialect_deadline()
+        if self._foreign is not None and due_at is not None and now >= due_at:
+            self._take(self._foreign.expire(now), now)
         self._pump(now)
+
+    def _tell_time(self, now: float) -> None:
+        if self._foreign is not None:
+            self._foreign.tell_time(now)
+
+    def _dialect_deadline(self) -> float | None:
+        if self._foreign is None or self._state not in _CONNECTED:
+            return None
+        return self._foreign.next_deadline()
 
     def _late(self, now: float) -> None:
         """No ready, or no close, in time."""
         if self._state is not State.GREETING:
             self._fire(Input.TIMEOUT, now)
-        elif self._destination.on_ready_timeout == "plain":
+        elif (
+            self._destination.on_ready_timeout == "plain"
+            and self._capabilities.falls_back_to is not None
+        ):
             self._fire(Input.LATE, now)
         else:
             self._leave_for(Disconnect(CLOSE_TIMEOUT, "no ready in time", True), now)
@@ -248,6 +277,7 @@ class Delivery:
         if self._state is not State.STREAMING:
             self._outflow.resume_at = None
             return
+        self._tell_time(now)
         self._send(self._outflow.pump(now))
         if self._ending is not None and not self._backlog:
             self._fire(Input.ALL_SENT, now)
@@ -295,8 +325,14 @@ class Delivery:
             case DrainAsked(url, after_ms):
                 leaving = Disconnect(CLOSE_NORMAL, "drain", True, after_ms / 1000, url)
                 self._leave_for(leaving, now)
+            case Farewell(waits=True):
+                self._fire(Input.DISMISSED, now)
             case Farewell():
                 self._fire(Input.FAREWELL, now)
+            case Respond(message):
+                self._send([message])
+            case Broken(reason):
+                self._leave_for(Disconnect(CLOSE_NORMAL, reason, True), now)
             case Odd(reason):
                 self._puzzled(reason, now)
 
@@ -361,7 +397,7 @@ class Delivery:
         """From the beginning of the ring, or from what is live."""
         if self._ready.start_at == "live":
             self._backlog.skip_waiting()
-        else:
+        elif self._capabilities.sends_again:
             self._backlog.rewind()
         self._outflow.set_window(self._ready.window_ms)
         self._flow(now)
@@ -417,8 +453,15 @@ class Delivery:
     def _say_stop(self, now: float) -> None:
         self._complete = True
         self._stop_said(now)
+        if self._capabilities.hangs_up:
+            self._fire(Input.FAREWELL, now)
 
     def _part(self, now: float) -> None:
+        """The consumer's own end, at once."""
+        self._end_here(now)
+        self._close(now)
+
+    def _end_here(self, now: float) -> None:
         """The consumer's own end: what it has got by now is the whole stream."""
         self._complete = True
         self._backlog.unpause()
@@ -427,7 +470,6 @@ class Delivery:
             duration_ms = self._outflow.cursor * 1000 // self._sample_rate
             self._ending = (EndReason.CONSUMER_BYE, duration_ms, ())
         self._stop_said(now)
-        self._close(now)
 
     def _stop_said(self, now: float) -> None:
         reason, duration_ms, channels = self._ending or (EndReason.ERROR, 0, ())
@@ -475,6 +517,7 @@ _ACTIONS: Mapping[str, Callable[[Delivery, float], None]] = {
     "drop": Delivery._drop,
     "say stop": Delivery._say_stop,
     "part": Delivery._part,
+    "end here": Delivery._end_here,
     "close": Delivery._close,
     "close and finish": Delivery._close_and_finish,
     "finish": Delivery._finish,

@@ -111,6 +111,7 @@ class Input(Enum):
     REJECTED = "the consumer does not take the stream"
     ALL_SENT = "nothing waits, and the call has ended"
     FAREWELL = "the consumer wants no more"
+    DISMISSED = "the consumer wants no more, and waits for our stop"
     TIMEOUT = "the consumer did not close, or could not be reached"
 
 
@@ -128,6 +129,7 @@ TABLE: Mapping[tuple[State, Input], tuple[State, str]] = {
     (_S.GREETING, _I.NEVER): (_S.GONE, "give up"),
     (_S.GREETING, _I.REJECTED): (_S.GONE, "reject"),
     (_S.GREETING, _I.FAREWELL): (_S.PARTING, "part"),
+    (_S.GREETING, _I.DISMISSED): (_S.CLOSING, "end here"),
     (_S.GREETING, _I.TIMEOUT): (_S.FINISHED, "drop"),
     (_S.STREAMING, _I.LEFT): (_S.WAITING, "leave"),
     (_S.STREAMING, _I.LOST): (_S.WAITING, "wait"),
@@ -135,6 +137,7 @@ TABLE: Mapping[tuple[State, Input], tuple[State, str]] = {
     (_S.STREAMING, _I.REJECTED): (_S.GONE, "reject"),
     (_S.STREAMING, _I.ALL_SENT): (_S.CLOSING, "say stop"),
     (_S.STREAMING, _I.FAREWELL): (_S.PARTING, "part"),
+    (_S.STREAMING, _I.DISMISSED): (_S.CLOSING, "end here"),
     (_S.STREAMING, _I.TIMEOUT): (_S.FINISHED, "drop"),
     (_S.CLOSING, _I.FAREWELL): (_S.PARTING, "close"),
     (_S.CLOSING, _I.LOST_EARLY): (_S.WAITING, "wait for confirmation"),

@@ -4,9 +4,10 @@ The payload types of a stream, and what becomes of their packets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..audio.codec import Decoder, decoder, supports
+from ..audio.codec import Decoder, RestingDecoder, decoder, supports
 from ..plan import Codec
 from .playout import Kind
 from .timeline import units_per_sample
@@ -24,6 +25,8 @@ class Format:
     "Units of one tick of its RTP clock."
     decoder: Decoder | None
     "None for what is no audio."
+    rests: Callable[[bytes], bool] | None = None
+    "Whether nothing need follow a payload; None where a sender never rests."
 
 
 Formats = dict[int, Format]
@@ -45,7 +48,11 @@ def _format(codec: Codec) -> Format | None:
     kind = _KINDS.get(codec.name)
     if kind is not None:
         return Format(codec, kind, tick, None)
-    return Format(codec, Kind.AUDIO, tick, decoder(codec)) if supports(codec) else None
+    if not supports(codec):
+        return None
+    made = decoder(codec)
+    rests = made.rests if isinstance(made, RestingDecoder) else None
+    return Format(codec, Kind.AUDIO, tick, made, rests)
 
 
 def first_rate(known: Formats) -> int:

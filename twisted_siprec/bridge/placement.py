@@ -83,7 +83,10 @@ class Placement:
         lasts = decoder.ticks(payload) * tick if decoder is not None else 0
         if decoder is not None and lasts == 0:
             return self.nothing(sequence)
-        return Placed(place, self.anchored, sequence, place + lasts, known.kind, decoder, payload)
+        kind = known.kind
+        if known.rests is not None and known.rests(payload):
+            kind = Kind.NOISE
+        return Placed(place, self.anchored, sequence, place + lasts, kind, decoder, payload)
 
     def event(self, known: Format, payload: bytes, sequence: int, timestamp: int) -> Placed:
         """

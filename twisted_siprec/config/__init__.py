@@ -24,6 +24,7 @@ from .model import (
     Source,
     Stopping,
     Unknown,
+    WebConfiguration,
 )
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Source",
     "Stopping",
     "Unknown",
+    "WebConfiguration",
     "load",
     "parse",
 ]

@@ -12,7 +12,7 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from ..bridge.settings import MediaSettings
-from ..plan import Destination
+from ..plan import Destination, Secret
 from ..routing.rules import Router, Rule
 from ..sip.events import Limits, Timers, Transport, UserAgentSettings
 
@@ -179,6 +179,32 @@ class ManholeConfiguration:
     "Made at the first start where it is missing; relative to the working directory."
 
 
+@dataclass(frozen=True, slots=True)
+class WebConfiguration:
+    """The web listener: metrics, health, the API and the live page."""
+
+    enabled: bool = False
+    address: str = "127.0.0.1"
+    port: int = 8080
+    "0 for any free one, in trials."
+    token: Secret | None = None
+    "What everything but health wants to see. There is no listener without one."
+    listen_token: Secret | None = None
+    "What listening to a call wants to see besides; nobody can listen without one."
+    certificate: str | None = None
+    "Our certificate chain, PEM, for https and wss."
+    key: str | None = None
+    connections: int = 200
+    request_octets: int = 65_536
+    "Of a request's body; of a WebSocket message."
+    history_calls: int = 500
+    "Ended calls that are kept in memory."
+    moments_per_call: int = 500
+    "Events of one call that are kept."
+    trace_octets_per_call: int = 65_536
+    "SIP messages of one call that are kept, for the ladder; 0 for none."
+
+
 class Level(Enum):
     """The least urgent events that are logged."""
 
@@ -216,6 +242,7 @@ class Configuration:
     stopping: Stopping = field(default_factory=Stopping)
     pass_headers: tuple[str, ...] = ()
     manhole: ManholeConfiguration = field(default_factory=ManholeConfiguration)
+    web: WebConfiguration = field(default_factory=WebConfiguration)
     log: LogConfiguration = field(default_factory=LogConfiguration)
     workers: int = 0
 

@@ -28,6 +28,7 @@ from .model import (
     Source,
     Stopping,
     Unknown,
+    WebConfiguration,
 )
 from .readers import Choice, Flag, ListOf, Number, Reader, Section, Text, Whole, choice_of
 from .values import (
@@ -36,6 +37,7 @@ from .values import (
     IPAddress,
     NetworkOf,
     ReadableFile,
+    SecretOf,
     check_certificate,
 )
 
@@ -247,6 +249,40 @@ MANHOLE = Section(
     check=_check_manhole,
 )
 
+
+def _web(certificate: str | None = None, key: str | None = None, **values: Any) -> WebConfiguration:
+    """The web listener; the key is in the certificate's file where it is not given."""
+    return WebConfiguration(certificate=certificate, key=key or certificate, **values)
+
+
+def _check_web(web: WebConfiguration, place: Place) -> None:
+    if web.enabled and web.token is None:
+        place.fail("the key token, as enabled is true", "none")
+    if web.certificate is not None and web.key is not None:
+        check_certificate(place, "certificate", web.certificate, web.key)
+    elif web.key is not None:
+        place.fail("the key certificate, as there is a key", "none")
+
+
+WEB = Section(
+    _web,
+    {
+        "enabled": Flag(),
+        "address": IPAddress(),
+        "port": Whole(0, 65_535),
+        "token": SecretOf(),
+        "listen_token": SecretOf(),
+        "certificate": ReadableFile("a PEM certificate"),
+        "key": ReadableFile("a PEM private key"),
+        "connections": Whole(1, 10_000),
+        "request_octets": Whole(1_024, 1_048_576, "octets"),
+        "history_calls": Whole(0, 100_000),
+        "moments_per_call": Whole(10, 10_000),
+        "trace_octets_per_call": Whole(0, 16_777_216, "octets"),
+    },
+    check=_check_web,
+)
+
 LOG = Section(LogConfiguration, {"json": Flag(), "level": choice_of(Level)})
 
 
@@ -269,6 +305,7 @@ SECTIONS: dict[str, Reader[Any]] = {
     "stopping": STOPPING,
     "pass_headers": PASS_HEADERS,
     "manhole": MANHOLE,
+    "web": WEB,
     "log": LOG,
     "workers": _Workers(),
 }

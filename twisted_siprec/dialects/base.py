@@ -264,6 +264,22 @@ class Farewell:
     """The consumer wants no more of this stream."""
 
     reason: str
+    waits: bool = False
+    "For our stop; after that it says farewell again, without waiting."
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """An answer that the dialect itself knows, to be sent at once."""
+
+    message: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The connection is of no use any more: it is closed, and another is made."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +301,8 @@ Reply = (
     | Said
     | DrainAsked
     | Farewell
+    | Respond
+    | Broken
     | Odd
 )
 
@@ -304,6 +322,10 @@ class Capabilities:
     announces_gaps: bool = True
     falls_back_to: str | None = None
     "The subprotocol to go on with where the consumer does not say that it is ready in time."
+    sends_again: bool = True
+    "A consumer that comes back without resuming gets what is in the ring, not only what is new."
+    hangs_up: bool = False
+    "The consumer has nothing to say after stop: we close."
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from ..plan import (
     Encoding,
     MediaStream,
     Participant,
+    SessionGroup,
     StreamStatistics,
 )
 from .base import ChannelStart, Gap, StreamStart
@@ -53,6 +54,7 @@ def channels(starts: tuple[ChannelStart, ...]) -> list[Body]:
             participantId=channel.plan.participant_id,
             role=channel.plan.role,
             label=channel.plan.label,
+            content=channel.plan.content,
             codec=channel.codec,
             ssrc=channel.ssrc,
         )
@@ -69,7 +71,14 @@ def description(known: Description) -> Body:
         caller=known.caller,
         called=known.called,
         requestUri=known.request_uri,
+        startTime=known.start_time,
+        stopTime=known.stop_time,
+        stitch=known.stitch,
     )
+    if len(known.stitch_keys) > 1:
+        body["stitchKeys"] = list(known.stitch_keys)
+    if known.groups:
+        body["groups"] = [_group(group) for group in known.groups]
     body["sessions"] = [_session(session) for session in known.sessions]
     body["participants"] = [_participant(participant) for participant in known.participants]
     body["streams"] = [_stream(stream) for stream in known.streams]
@@ -113,6 +122,13 @@ def mode(known: Description) -> str:
     return "delta" if known.mode == "delta" else "snapshot"
 
 
+def _group(group: SessionGroup) -> Body:
+    body = _known(id=group.id, startTime=group.began_at, stopTime=group.ended_at)
+    if group.extensions:
+        body["extensions"] = dict(group.extensions)
+    return body
+
+
 def _session(session: CommunicationSession) -> Body:
     body = _known(
         id=session.id,
@@ -123,6 +139,10 @@ def _session(session: CommunicationSession) -> Body:
     )
     if len(session.sip_session_ids) > 1:
         body["sipSessionIds"] = list(session.sip_session_ids)
+    if session.recorded:
+        body["recorded"] = [
+            _known(startTime=span.began_at, stopTime=span.ended_at) for span in session.recorded
+        ]
     return body
 
 
@@ -138,6 +158,11 @@ def _participant(participant: Participant) -> Body:
         body["sessionIds"] = list(participant.session_ids)
     if participant.extensions:
         body["extensions"] = dict(participant.extensions)
+    if participant.stays:
+        body["stays"] = [
+            _known(sessionId=stay.session_id, joinedAt=stay.joined_at, leftAt=stay.left_at)
+            for stay in participant.stays
+        ]
     return body
 
 

@@ -8,6 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..plan import StreamStatistics
+from ..sip.events import Traced
+from .call_events import CallListener
+
 Value = str | int | float | bool | None
 "What a cell of a table shows."
 
@@ -53,3 +57,22 @@ class Recorder(Protocol):
         Give ``write`` every SIP message whose Call-ID or start line contains
         ``pattern``, as text. What is returned stops it.
         """
+
+
+class WatchedRecorder(Recorder, Protocol):
+    """The recording server, as a page or a program sees it that follows its calls."""
+
+    def watch(self, listener: CallListener) -> None:
+        """Every event of every call from now on goes to ``listener`` too."""
+
+    def trace_all(self, listener: Callable[[Traced], None]) -> None:
+        """Every SIP message from now on goes to ``listener``."""
+
+    def streams(self, id: str) -> tuple[StreamStatistics, ...]:
+        """What came so far on the streams of a call; nothing where it is not received."""
+
+    def pause(self, id: str) -> bool:
+        """Record nothing of a call until it is resumed. False where there is no such call."""
+
+    def resume(self, id: str) -> bool:
+        """Record a call again, unless its SRC has paused it too."""

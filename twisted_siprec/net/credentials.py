@@ -11,6 +11,7 @@ import os
 from base64 import b64encode
 from pathlib import Path
 
+from ..dialects.foreign import Foreign, Request, Secrets
 from ..plan import Destination, Secret
 
 MAX_SECRET_OCTETS = 64 * 1024
@@ -52,10 +53,8 @@ def authorization(
     headers: list[tuple[str, str]] = []
     if destination.bearer is not None:
         headers.append(("Authorization", f"Bearer {read_secret(destination.bearer)}"))
-    elif destination.basic_password is not None:
-        user = destination.basic_user or ""
-        pair = f"{user}:{read_secret(destination.basic_password)}".encode()
-        headers.append(("Authorization", f"Basic {b64encode(pair).decode('ascii')}"))
+    else:
+        headers.extend(_basic(destination))
     if destination.hmac is not None:
         key = read_secret(destination.hmac).encode()
         signature = sign(key, posix_s, nonce, host, target, stream_id)
@@ -63,6 +62,29 @@ def authorization(
         headers.append(("X-Recstream-Nonce", nonce))
         headers.append(("X-Recstream-Signature", f"v1={signature}"))
     return tuple(headers)
+
+
+def foreign_authorization(
+    destination: Destination, spoken: Foreign, request: Request
+) -> tuple[tuple[str, str], ...]:
+    """
+    The header fields that authorize one handshake, as the dialect wants them.
+
+    :raises SecretError: see :func:`read_secret`.
+    """
+    bearer, key = destination.bearer, destination.hmac
+    secrets = Secrets(
+        None if bearer is None else read_secret(bearer),
+        None if key is None else read_secret(key),
+    )
+    return (*_basic(destination), *spoken.proof(request, secrets))
+
+
+def _basic(destination: Destination) -> tuple[tuple[str, str], ...]:
+    if destination.basic_password is None:
+        return ()
+    pair = f"{destination.basic_user or ''}:{read_secret(destination.basic_password)}".encode()
+    return (("Authorization", f"Basic {b64encode(pair).decode('ascii')}"),)
 
 
 def sign(key: bytes, posix_s: int, nonce: str, host: str, target: str, stream_id: str) -> str:

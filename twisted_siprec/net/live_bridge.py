@@ -118,12 +118,12 @@ class LiveBridge:
         raise NoPorts(f"none of {_ATTEMPTS} RTP ports can be bound on {self._address}")
 
     def _release(self, pair: PortPair, now: float) -> None:
+        self._place.ports.release(pair.rtp, now)
         pair.close().addErrback(
             lambda failure: self._log.failure(
-                "{bridge}: closing ports", failure, bridge=self.bridge
+                "{bridge}: a port is not let go", failure, bridge=self.bridge
             )
         )
-        self._place.ports.release(pair.rtp, now)
 
     def _receive_on(self, pairs: dict[int, PortPair], now: float) -> None:
         for index, pair in pairs.items():
@@ -249,7 +249,10 @@ class LiveBridge:
         """Give the ports back. May be called again."""
         receptions, self._receptions = self._receptions, {}
         for reception in receptions.values():
-            self._leave(reception, now)
+            try:
+                self._leave(reception, now)
+            except Exception:  # noqa: BLE001 - the other ports, and the consumers, are to be let go too
+                self._log.failure("{bridge}: a port is not let go", bridge=self.bridge)
 
     async def _wind_up(self, reason: EndReason, now: float) -> BridgeClosed:
         self.let_go(now)

@@ -12,7 +12,15 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from ..plan import BridgeClosed, BridgeOpened, BridgePlan, BridgeUpdate, EndReason, Report
+from ..plan import (
+    BridgeClosed,
+    BridgeOpened,
+    BridgePlan,
+    BridgeUpdate,
+    EndReason,
+    Report,
+    StreamStatistics,
+)
 
 
 class NoPorts(Exception):
@@ -33,6 +41,9 @@ class Media(Protocol):
 
     def close(self, bridge: str, reason: EndReason) -> Deferred[BridgeClosed]:
         """Deliver what is buffered, say stop, and give the account. Never fails."""
+
+    def statistics(self, bridge: str) -> tuple[StreamStatistics, ...]:
+        """What came so far on the streams of a bridge; nothing where it is not open."""
 
     def listen(self, listener: Callable[[Report], None]) -> None:
         """Every report from now on goes to ``listener`` too."""

@@ -28,9 +28,10 @@ from ..bridge.delivery_states import (
 )
 from ..dialects import dialect
 from ..dialects.base import Audio, Dialect, Event, Message, StreamStart
+from ..dialects.foreign import Foreign, Request
 from ..plan import ClientTLS, DeliveryStatistics, EndReason, Report, StreamStatistics
 from .client_tls import CertificateError, ConsumerTLS
-from .credentials import SecretError, authorization
+from .credentials import SecretError, authorization, foreign_authorization
 from .driver import Driver
 from .link import Attempt, AttemptError, Leaving, Link, LinkSettings
 from .outlet import Outlet
@@ -203,22 +204,27 @@ class OutletFactory:
 
     def _prepare(self, url: str, start: StreamStart, spoken: Dialect) -> Attempt:
         destination = start.destination
+        if isinstance(spoken, Foreign):
+            url = spoken.url(url, start)
+        headers = spoken.headers(start)
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or PORTS.get(parts.scheme, 443)
         # What Autobahn sends as Host and as request target, which is what is signed.
         authority = f"{host}:{port}"
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        now = int(self._wall_clock())
+        now, nonce = int(self._wall_clock()), self._token()
         try:
-            proof = authorization(
-                destination, authority, target, start.stream_id, now, self._token()
-            )
+            if isinstance(spoken, Foreign):
+                request = Request(url, authority, target, now, nonce)
+                proof = foreign_authorization(destination, spoken, request)
+            else:
+                proof = authorization(destination, authority, target, start.stream_id, now, nonce)
             endpoint = self._endpoint(parts.scheme == "wss", host, port, destination.tls)
         except (SecretError, CertificateError) as error:
             raise AttemptError(str(error)) from error
-        headers = (*spoken.headers(start), *destination.headers, *proof)
-        return Attempt(endpoint, Handshake(url, spoken.subprotocols, headers))
+        said = (*headers, *destination.headers, *proof)
+        return Attempt(endpoint, Handshake(url, spoken.subprotocols, said))
 
     def _endpoint(
         self, secure: bool, host: str, port: int, tls: ClientTLS

@@ -36,6 +36,7 @@ from ..plan import (
     BridgeUpdate,
     EndReason,
     Report,
+    StreamStatistics,
 )
 from .live_bridge import LiveBridge, Workplace
 from .media import NoPorts
@@ -159,6 +160,11 @@ class LocalMedia:
         self._wind_up(live, partial(live.close, reason), [closed])
         return closed
 
+    def statistics(self, bridge: str) -> tuple[StreamStatistics, ...]:
+        """See :meth:`.media.Media.statistics`."""
+        live = self._bridges.get(bridge)
+        return live.core.statistics() if live is not None else ()
+
     def listen(self, listener: Callable[[Report], None]) -> None:
         """See :meth:`.media.Media.listen`."""
         self._listeners.append(listener)
@@ -174,7 +180,6 @@ class LocalMedia:
         """See to a bridge at its deadline; those that begin to play are spread."""
         deadline = live.core.next_deadline()
         if deadline is None:
-            self._slots.cancel(live.bridge)
             return
         begins = live.core.phase is Phase.RUNNING and live.delay_s is None
         delay_s = self._slots.schedule(live.bridge, deadline + (live.delay_s or 0.0), spread=begins)
@@ -247,9 +252,8 @@ class LocalMedia:
         ).addCallback(self._closed)
 
     def _without_account(self, failure: Failure, live: LiveBridge) -> BridgeClosed:
-        """Not even the end went well. The ports are free all the same."""
+        """Not even the end went well."""
         self._log.failure("{bridge}: the end of it failed", failure, bridge=live.bridge)
-        live.let_go(self._monotonic())
         statistics = live.core.statistics()
         return BridgeClosed(live.bridge, EndReason.ERROR, live.core.duration_ms, statistics, ())
 

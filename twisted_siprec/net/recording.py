@@ -43,6 +43,8 @@ class Recording:
         self.began = began
         self.started_at = started_at
         self.destinations: tuple[str, ...] = ()
+        self.answered = False
+        "Its INVITE got a 200."
         self.admitted = False
         "It counts against the limit of calls."
         self.bridged = False
@@ -52,6 +54,18 @@ class Recording:
         "The streams on which something should come."
         self.silent: set[int] = set()
         self.silence_timer: IDelayedCall | None = None
+        self._shown_state = session.state
+
+    @property
+    def state(self) -> str:
+        """Where the recording session stands, in a word."""
+        return self.session.state.name.lower()
+
+    @property
+    def moved(self) -> bool:
+        """It stands elsewhere than when this was asked last."""
+        before, self._shown_state = self._shown_state, self.session.state
+        return before is not self._shown_state
 
     @property
     def id(self) -> str:
@@ -82,7 +96,7 @@ class Recording:
         return CallSummary(
             id=self.id,
             call_id=self.call_id,
-            state=self.session.state.name.lower(),
+            state=self.state,
             seconds=int(now - self.began),
             calling=description.caller,
             called=description.called,
@@ -97,7 +111,7 @@ class Recording:
         details: dict[str, Value] = {
             "id": self.id,
             "Call-ID": self.call_id,
-            "state": self.session.state.name.lower(),
+            "state": self.state,
             "seconds": int(now - self.began),
             "source": self.reception.source,
             "calling": description.caller,

@@ -26,13 +26,16 @@ from ..plan import (
     Report,
     StreamHeard,
     StreamSilent,
+    StreamStatistics,
 )
 from ..routing.policy import Intake
 from ..sip import events as sip
 from ..sip.message import Request
 from ..siprec import session as siprec
-from .call_log import CallLog, source_text
+from .call_events import CallListener, CallRefused
+from .call_log import source_text
 from .calls import CallSummary, Value
+from .chronicle import Chronicle
 from .media import Media, NoPorts
 from .recording import Reception, Recording
 from .sip_trace import SIPTrace
@@ -82,7 +85,7 @@ class RecordingServer:
         self._intake = intake
         self._receive = receive
         self._limits = limits
-        self._log = CallLog()
+        self._log = Chronicle(wall)
         self._trace = SIPTrace(transport.trace, always_trace)
         self._recordings: dict[str, Recording] = {}
         self._bridges: dict[str, Recording] = {}
@@ -106,15 +109,14 @@ class RecordingServer:
                 self._cancelled(output)
             case sip.Ended():
                 self._over(output.dialog, _REASONS[output.reason], output)
-            case sip.Refused(status, reason, method, call_id, flow):
-                self._log.refused(call_id, method, source_text(flow), status, reason)
+            case sip.Refused():
+                self._log.refused_by_core(output)
             case sip.Discarded():
                 self._log.discarded(output)
             case sip.Traced():
                 self._trace.traced(output)
             case sip.Answered(dialog):
-                recording = self._recordings.get(dialog)
-                self._log.answered(recording.call_id if recording else "-", output)
+                self._log.request_answered(self._recordings.get(dialog), output)
             case _:
                 """The rest is for the wire, and the transport's."""
 
@@ -124,7 +126,8 @@ class RecordingServer:
         self._log.counters["calls offered"] += 1
         if isinstance(reception, RemoteError):
             status, reason = reception.status, reception.reason
-            self._log.refused(call_id, "INVITE", source_text(invited.flow), status, reason)
+            peer = source_text(invited.flow)
+            self._log.refused(CallRefused(call_id, "INVITE", None, peer, status, reason, True))
             self._transport.refuse(invited.transaction, status, reason, reception.headers)
             return
         session = siprec.RecordingSession(
@@ -136,6 +139,7 @@ class RecordingServer:
         now, wall = self._clock.seconds(), self._wall()
         recording = Recording(session, invited.dialog, call_id, reception, now, wall)
         self._recordings[invited.dialog] = recording
+        self._log.offered(recording)
         self._tell(recording, invited, siprec.RecordingSession.offered)
         if session.state is siprec.State.ENDED:
             self._forget(recording)
@@ -175,7 +179,7 @@ class RecordingServer:
         """Where it was the first INVITE, the call is over; a re-INVITE never was."""
         recording = self._recordings.get(cancelled.dialog)
         if recording is not None and recording.session.state is siprec.State.OPENING:
-            self._log.ended(recording.call_id, "cancelled before it was answered")
+            self._log.ended(recording, "cancelled before it was answered")
             self._over(cancelled.dialog, EndReason.CALL_ENDED, None)
 
     def _over(self, dialog: str, reason: EndReason, ended: sip.Ended | None) -> None:
@@ -184,7 +188,7 @@ class RecordingServer:
             return
         request = None
         if ended is not None:
-            self._log.ended(recording.call_id, ended.reason.value)
+            self._log.ended(recording, ended.reason.value)
             request = ended.request
         recording.session.dialog_ended(request, reason, self._clock.seconds(), self._wall())
         self._carry_out(recording)
@@ -205,9 +209,20 @@ class RecordingServer:
                     self._close(recording, reason)
                 case siprec.Accept(transaction, body, headers):
                     self._transport.accept(transaction, body=body, headers=headers)
+                    self._log.accepted(recording, self._clock.seconds())
                 case siprec.Refuse(transaction, status, reason, headers):
+                    source, initial = recording.reception.source, not recording.answered
                     self._log.refused(
-                        call_id, "request", recording.reception.source, status, reason
+                        CallRefused(
+                            call_id,
+                            "request",
+                            source,
+                            source,
+                            status,
+                            reason,
+                            initial,
+                            recording.id,
+                        )
                     )
                     self._transport.refuse(transaction, status, reason, headers)
                 case siprec.SendBye(dialog):
@@ -215,10 +230,10 @@ class RecordingServer:
                 case siprec.SendUpdate(dialog, body, headers):
                     self._transport.send_update(dialog, body, headers)
                 case siprec.Warned(code, text):
-                    self._log.warned(call_id, code, text)
-                case siprec.Changed(description):
-                    if recording.bridged and not recording.closing:
-                        self._log.described(call_id, description)
+                    self._log.warned(recording, code, text)
+                case siprec.Changed():
+                    self._log.described(recording)
+        self._log.stands(recording)
 
     def _route(self, dialog: str, description: Description) -> siprec.RouteAnswer:
         """Where the call goes, or why it is refused; one that has a route counts from now on."""
@@ -234,7 +249,7 @@ class RecordingServer:
         return routed
 
     def _open(self, recording: Recording, plan: BridgePlan) -> None:
-        self._log.began(recording.call_id, recording.reception.source, plan, recording.destinations)
+        self._log.began(recording, plan)
         recording.bridged = True
         recording.expect(plan.streams, plan.paused)
         self._bridges[plan.bridge] = recording
@@ -246,7 +261,7 @@ class RecordingServer:
 
     def _await(self, recording: Recording, opening: Deferred[BridgeOpened]) -> None:
         opening.addCallbacks(partial(self._opened, recording), partial(self._failed, recording))
-        opening.addErrback(self._log.fault, recording.call_id)
+        opening.addErrback(self._log.fault, recording)
 
     def _opened(self, recording: Recording, opened: BridgeOpened) -> None:
         recording.session.bridge_opened(opened, self._clock.seconds())
@@ -257,7 +272,7 @@ class RecordingServer:
             status, reason = 503, "no RTP ports left (media.ports)"
         else:
             status, reason = 500, "the media plane failed"
-            self._log.fault(failure, recording.call_id)
+            self._log.fault(failure, recording)
         if recording.session.state is siprec.State.OPENING:
             recording.bridged = False
         recording.session.bridge_failed(status, reason, self._clock.seconds())
@@ -272,11 +287,11 @@ class RecordingServer:
         recording.stop_silence_timer()
         closing = self._media.close(recording.id, reason)
         closing.addCallback(partial(self._closed, recording))
-        closing.addErrback(self._log.fault, recording.call_id)
+        closing.addErrback(self._log.fault, recording)
         closing.addBoth(lambda _: self._forget(recording))
 
     def _closed(self, recording: Recording, closed: BridgeClosed) -> None:
-        self._log.closed(recording.call_id, closed)
+        self._log.closed(recording, closed)
 
     def _forget(self, recording: Recording) -> None:
         """Nothing of it is under way any more."""
@@ -286,6 +301,7 @@ class RecordingServer:
         self._bridges.pop(recording.id, None)
         if recording.admitted:
             self._intake.leave()
+        self._log.forgotten(recording)
         if not self._recordings:
             waiting, self._idle = self._idle, []
             for each in waiting:
@@ -298,7 +314,7 @@ class RecordingServer:
         recording = self._bridges.get(report.bridge)
         if recording is None:
             return
-        self._log.reported(recording.call_id, report)
+        self._log.reported(recording, report)
         match report:
             case StreamHeard(_, index):
                 recording.silent.discard(index)
@@ -319,7 +335,7 @@ class RecordingServer:
     def _lost(self, recording: Recording) -> None:
         recording.silence_timer = None
         if recording.all_silent:
-            self._log.ended(recording.call_id, "silent for too long (media.end_after_silence_s)")
+            self._log.ended(recording, "silent for too long (media.end_after_silence_s)")
             self._hang_up(recording, EndReason.SRC_LOST)
 
     # --- for the operator ----------------------------------------------------------------
@@ -350,6 +366,26 @@ class RecordingServer:
         recording.session.hang_up(reason, self._clock.seconds())
         self._carry_out(recording)
 
+    def pause(self, id: str) -> bool:
+        """Record nothing of a call until it is resumed; False where there is no such call."""
+        return self._steer(id, siprec.RecordingSession.pause)
+
+    def resume(self, id: str) -> bool:
+        """Record a call again, unless its SRC has paused it too."""
+        return self._steer(id, siprec.RecordingSession.resume)
+
+    def _steer(self, id: str, tell: Callable[[siprec.RecordingSession, float], None]) -> bool:
+        recording = self._bridges.get(id)
+        if recording is None or recording.closing:
+            return False
+        tell(recording.session, self._clock.seconds())
+        self._carry_out(recording)
+        return True
+
+    def streams(self, id: str) -> tuple[StreamStatistics, ...]:
+        """What came so far on the streams of a call; nothing where it is not received."""
+        return self._media.statistics(id)
+
     def drain(self) -> None:
         """Take no new call; those in progress go on."""
         self._intake.drain()
@@ -376,6 +412,14 @@ class RecordingServer:
     def trace(self, pattern: str, write: Callable[[str], None]) -> Callable[[], None]:
         """Show SIP messages; call the result to stop."""
         return self._trace.watch(pattern, write)
+
+    def watch(self, listener: CallListener) -> None:
+        """Every event of every call from now on goes to ``listener`` too."""
+        self._log.listen(listener)
+
+    def trace_all(self, listener: Callable[[sip.Traced], None]) -> None:
+        """Every SIP message from now on goes to ``listener``."""
+        self._trace.listen(listener)
 
 
 _TellSession = Callable[[siprec.RecordingSession, str, Request, float, float], None]

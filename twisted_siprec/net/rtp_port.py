@@ -96,7 +96,11 @@ class RTPPort(udp.Port):
         self._receive_buffer_octets = settings.receive_buffer_octets
 
     def createInternetSocket(self) -> socket.socket:
-        """A socket with a long queue and timestamps."""
+        """
+        A socket with a long queue and timestamps. The kernel begins to stamp a
+        moment after the first socket of the machine asks; what comes before is
+        stamped when it is read.
+        """
         made: socket.socket = super().createInternetSocket()
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_octets)
         if _TIMESTAMP is not None:

@@ -27,6 +27,12 @@ class SIPTrace:
         self._switch = switch
         self._always = always
         self._watchers: dict[object, tuple[str, Write]] = {}
+        self._listeners: list[Callable[[Traced], None]] = []
+
+    def listen(self, listener: Callable[[Traced], None]) -> None:
+        """Every message from now on goes to ``listener`` as it is."""
+        self._listeners.append(listener)
+        self._switch(True)
 
     def watch(self, pattern: str, write: Write) -> Callable[[], None]:
         """Messages whose Call-ID or start line contains the pattern; call the result to stop."""
@@ -37,12 +43,16 @@ class SIPTrace:
         def stop() -> None:
             self._watchers.pop(key, None)
             if not self._watchers:
-                self._switch(self._always)
+                self._switch(self._always or bool(self._listeners))
 
         return stop
 
     def traced(self, message: Traced) -> None:
         """A message went in or out."""
+        for listener in self._listeners:
+            listener(message)
+        if not (self._always or self._watchers):
+            return
         call_id = message.call_id or "-"
         arrow = "->" if message.outgoing else "<-"
         where = f"{arrow} {message.address[0]}:{message.address[1]}"

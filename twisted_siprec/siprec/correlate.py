@@ -20,6 +20,8 @@ from .identity import NamedParty
 from .leniency import Oddity, warning
 from .state import MetadataState
 
+MAX_CONTENT_LENGTH = 64
+
 CALLER = "caller"
 CALLEE = "callee"
 
@@ -72,6 +74,7 @@ def correlate(
             participant_id=speakers.get(stream.index),
             role=roles.get(stream.index),
             label=stream.label,
+            content=_content(stream),
         )
         for number, stream in enumerate(streams)
     )
@@ -218,6 +221,10 @@ def _roles(
             if index not in roles and partner in roles:
                 roles[index] = CALLEE if roles[partner] == CALLER else CALLER
     return roles
+
+
+def _content(stream: NegotiatedStream) -> str | None:
+    return (stream.offered.value("content") or "")[:MAX_CONTENT_LENGTH] or None
 
 
 def _digits(address: str | None) -> str:

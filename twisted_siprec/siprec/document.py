@@ -36,7 +36,21 @@ class SessionElement:
     group_id: str | None = None
     sip_session_ids: tuple[str, ...] = ()
     interval: Interval = Interval()
+    "Its start-time and stop-time."
     extensions: tuple[Extension, ...] = ()
+    recorded: tuple[Interval, ...] = ()
+    "When it was in the recording (:rfc:`7865#section-6.4`)."
+
+    @property
+    def start_time(self) -> str | None:
+        """When it began, or when the recording of it did."""
+        begins = (each.begins for each in (self.interval, *self.recorded))
+        return next((each for each in begins if each), None)
+
+    @property
+    def stop_time(self) -> str | None:
+        """When it was over, or left the recording for good, as far as is known."""
+        return self.interval.ends or (self.recorded[-1].ends if self.recorded else None)
 
 
 @dataclass(frozen=True, slots=True)

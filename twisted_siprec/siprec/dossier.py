@@ -17,6 +17,8 @@ from .extensions import Extension, merged
 from .identity import NamedParty, identifiers, named_parties, passed_on, source_address
 from .leniency import Oddity, joined
 from .state import MetadataState
+from .stitching import stitch_keys
+from .times import sip_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,10 @@ class Dossier:
     correlation: Correlation = field(default_factory=Correlation)
     warnings: tuple[Oddity, ...] = ()
     xml: str | None = None
+    start_time: str | None = None
+    "Date of the INVITE (:rfc:`7865#section-6.1.1`)."
+    stop_time: str | None = None
+    "Date of the BYE."
 
     @classmethod
     def of(cls, identity: str, request: Request, headers: tuple[str, ...]) -> Dossier:
@@ -52,6 +58,7 @@ class Dossier:
             headers=passed_on(request, headers),
             identifiers=identifiers(request),
             named=named_parties(request),
+            start_time=sip_date(request.headers.get("Date")),
         )
 
     def learnt(
@@ -73,6 +80,10 @@ class Dossier:
         """With these warnings, each once."""
         return replace(self, warnings=joined(self.warnings, tuple(warnings)))
 
+    def stopped(self, request: Request) -> Dossier:
+        """With the time at which the SRC ended it."""
+        return replace(self, stop_time=sip_date(request.headers.get("Date")))
+
     def closed(self, now_text: str) -> Dossier:
         """With everybody gone."""
         return replace(self, metadata=self.metadata.closed(now_text))
@@ -86,6 +97,9 @@ class Dossier:
         """As consumers are told of it."""
         parties = self.correlation.parties
         unnamed = not self.metadata.parties and not self.named
+        extensions = merged(self.metadata.extensions, self.identifiers)
+        groups, sessions = self.metadata.described_groups, self.metadata.described_sessions
+        keys = stitch_keys(extensions, groups, sessions)
         return Description(
             recording_session_id=self.recording_session_id,
             call_id=self.call_id,
@@ -93,15 +107,20 @@ class Dossier:
             caller=parties.caller_aor or (self.sender if unnamed else None),
             called=parties.called_aor or (self.recipient if unnamed else None),
             request_uri=self.request_uri,
-            sessions=self.metadata.described_sessions,
+            sessions=sessions,
             participants=self._participants(),
             streams=self.metadata.described_streams,
-            extensions=merged(self.metadata.extensions, self.identifiers),
+            extensions=extensions,
             headers=self.headers,
             warnings=self.warnings,
             revision=self.metadata.revision,
             mode="delta" if self.metadata.partial else "snapshot",
             xml=self.xml if include_xml else None,
+            groups=groups,
+            start_time=self.start_time,
+            stop_time=self.stop_time,
+            stitch=keys[0] if keys else None,
+            stitch_keys=keys,
         )
 
     def _participants(self) -> tuple[Participant, ...]:

@@ -118,7 +118,7 @@ def identifiers(request: Request) -> tuple[Extension, ...]:
         value = request.headers.get(header)
         if value:
             found.append((name, value[:MAX_HEADER_LENGTH]))
-    ucid = _ucid(request.headers.get("User-to-User") or "")
+    ucid = decoded_ucid(request.headers.get("User-to-User") or "")
     if ucid:
         found.insert(0, ("ucid", ucid))
     for name, value in _from_parameters(request):
@@ -164,10 +164,10 @@ def _from_parameters(request: Request) -> list[tuple[str, str]]:
     ]
 
 
-def _ucid(user_to_user: str) -> str | None:
+def decoded_ucid(user_to_user: str) -> str | None:
     """
-    Avaya's call identifier within User-to-User: element FA of eight octets,
-    which are a node, a sequence number and a time.
+    Avaya's call identifier within User-to-User, in decimal: element FA of eight
+    octets, which are a node, a sequence number and a time.
     """
     match = re.match(r"\s*(?:00|04)?(?:[0-9A-F]{2})*?FA08([0-9A-F]{16})", user_to_user.upper())
     if match is None:

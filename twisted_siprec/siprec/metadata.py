@@ -229,8 +229,7 @@ class _Walk:
         """
         if self._kinds.setdefault(identity, kind) == kind:
             return True
-        if self._standard:
-            self._warn("metadata-id-reused", identity)
+        self._warn("metadata-id-reused" if self._standard else "metadata-id-shared", identity)
         return not self._standard
 
     def _interval(self, element: Element) -> Interval:

@@ -5,15 +5,18 @@ they came and left (:rfc:`7865#section-6.5` to 6.8).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
-from ..plan import Participant
+from ..plan import Participant, Stay
 from .document import Document, Interval, ParticipantElement, SessionElement
 from .extensions import merged
+from .intervals import Intervals, beginning_of, end_of, ended, extended
 
 MAX_ELEMENTS = 256
 "Participants, communication sessions and streams that are kept, those of the past included."
+MAX_MEMBERSHIPS = 32
+"Communication sessions of one participant that are kept; the first are forgotten first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,8 @@ class Party:
     """A participant, and what it does."""
 
     element: ParticipantElement
-    memberships: Mapping[str, Interval] = field(default_factory=dict)
-    "By communication session."
+    memberships: Mapping[str, Intervals] = field(default_factory=dict)
+    "By communication session: when it was there."
     sends: tuple[str, ...] = ()
     receives: tuple[str, ...] = ()
     associated: bool = False
@@ -42,8 +45,14 @@ class Party:
     @property
     def joined_at(self) -> str | None:
         """When it joined its first communication session."""
-        times = [each.begins for each in self.memberships.values() if each.begins]
-        return min(times) if times else None
+        times = [beginning_of(each) for each in self.memberships.values()]
+        return min((each for each in times if each), default=None)
+
+    @property
+    def joined_last_at(self) -> str | None:
+        """When it came the last time."""
+        times = [each[-1].begins for each in self.memberships.values()]
+        return max((each for each in times if each), default=None)
 
     @property
     def described(self) -> Participant:
@@ -58,6 +67,17 @@ class Party:
             self.joined_at,
             self.left_at,
             merged(self.element.extensions, others),
+            self._stays,
+        )
+
+    @property
+    def _stays(self) -> tuple[Stay, ...]:
+        if all(len(each) == 1 for each in self.memberships.values()):
+            return ()
+        return tuple(
+            Stay(session_id, each.begins, each.ends)
+            for session_id, intervals in self.memberships.items()
+            for each in intervals
         )
 
 
@@ -81,25 +101,41 @@ class Roll:
             self._forget(now_text)
         for element in self._document.participants:
             self._take(element)
-        self._join()
+        self._join(now_text)
         self._speak()
         for party in list(self._parties.values()):
             if party.id in self._named or self._document.partial:
-                left_at = self._leaving(party, now_text)
+                left_at = self._leaving(party)
                 if left_at is not None:
                     party = replace(party, sends=(), receives=())
                 self._parties[party.id] = replace(party, left_at=left_at)
         return _bounded(self._parties)
 
     def _forget(self, now_text: str) -> None:
-        """A complete snapshot says everything anew; who is not in it has left."""
+        """
+        A complete snapshot says everything anew; who is not in it has left. One
+        that says of nobody which streams they send says nothing about that.
+        """
+        silent = not self._document.speeches and bool(self._document.streams)
+        streams = {each.key for each in self._document.streams}
         for party in list(self._parties.values()):
-            if party.id in self._named:
-                # Back to nothing, but for whether its streams were ever known.
-                fresh = Party(party.element, associated=party.associated, left_at=party.left_at)
+            if party.id not in self._named:
+                left_at = party.left_at or self._leaving(party) or now_text
+                memberships = {
+                    session_id: ended(each, left_at)
+                    for session_id, each in party.memberships.items()
+                }
+                fresh = replace(
+                    party, sends=(), receives=(), left_at=left_at, memberships=memberships
+                )
+            elif silent:
+                fresh = replace(
+                    party,
+                    sends=tuple(each for each in party.sends if each in streams),
+                    receives=tuple(each for each in party.receives if each in streams),
+                )
             else:
-                left_at = party.left_at or _last_end(party) or now_text
-                fresh = replace(party, sends=(), receives=(), left_at=left_at)
+                fresh = replace(party, sends=(), receives=())
             self._parties[party.id] = fresh
 
     def _take(self, element: ParticipantElement) -> None:
@@ -114,32 +150,36 @@ class Roll:
             known, element=ParticipantElement(element.id, names, added)
         )
 
-    def _join(self) -> None:
-        explicit: set[str] = set()
+    def _join(self, now_text: str) -> None:
+        explicit: dict[str, set[str]] = {}
         for each in self._document.memberships:
             party = self._parties.get(each.participant_id)
             if party is None and self._document.partial:
                 party = Party(ParticipantElement(each.participant_id))
             if party is None:
                 continue
-            explicit.add(party.id)
-            before = party.memberships.get(each.session_id, Interval())
-            begins = each.interval.begins or before.begins
-            memberships = {
-                **party.memberships,
-                each.session_id: Interval(begins, each.interval.ends),
-            }
-            self._parties[party.id] = replace(party, memberships=memberships)
-        self._imply(explicit)
+            explicit.setdefault(party.id, set()).add(each.session_id)
+            self._parties[party.id] = _member(party, each.session_id, each.interval, now_text)
+        if not self._document.partial:
+            for identity, session_ids in explicit.items():
+                self._parties[identity] = _member_of_only(
+                    self._parties[identity], session_ids, now_text
+                )
+        self._imply(explicit.keys(), now_text)
 
-    def _imply(self, explicit: set[str]) -> None:
+    def _imply(self, explicit: Set[str], now_text: str) -> None:
         """Where nothing says which session a participant is in, it is in all that go on."""
-        going_on = [each.id for each in self._sessions.values() if each.interval.ends is None]
+        going_on = [each.id for each in self._sessions.values() if each.stop_time is None]
         for identity in self._named - explicit:
             party = self._parties[identity]
-            if not party.memberships:
-                implied = {session_id: Interval() for session_id in going_on}
-                self._parties[identity] = replace(party, memberships=implied)
+            if party.memberships and self._document.partial:
+                continue
+            known = [party.memberships[each] for each in going_on if each in party.memberships]
+            if any(end_of(intervals) is None for intervals in known):
+                continue
+            for session_id in going_on:
+                party = _member(party, session_id, Interval(), now_text)
+            self._parties[identity] = party
 
     def _speak(self) -> None:
         """Associations of one document add up; together they replace what was before."""
@@ -158,21 +198,21 @@ class Roll:
                 party, sends=sends, receives=receives, associated=True
             )
 
-    def _leaving(self, party: Party, now_text: str) -> str | None:
+    def _leaving(self, party: Party) -> str | None:
         """When it left: it left all its sessions, or they are over (:rfc:`8068#section-3.2.3`)."""
         ends = [
-            interval.ends or self._session_end(session_id)
-            for session_id, interval in party.memberships.items()
+            end_of(intervals) or self._session_end(session_id)
+            for session_id, intervals in party.memberships.items()
         ]
         if not ends:
             return party.left_at if party.id not in self._named else None
         if not all(ends):
             return None
-        return party.left_at or max(end for end in ends if end) or now_text
+        return max(end for end in ends if end)
 
     def _session_end(self, session_id: str) -> str | None:
         session = self._sessions.get(session_id)
-        return session.interval.ends if session else None
+        return session.stop_time if session else None
 
 
 def _bounded(parties: dict[str, Party]) -> dict[str, Party]:
@@ -185,6 +225,18 @@ def _bounded(parties: dict[str, Party]) -> dict[str, Party]:
     return dict(kept[:MAX_ELEMENTS])
 
 
-def _last_end(party: Party) -> str | None:
-    ends = [each.ends for each in party.memberships.values() if each.ends]
-    return max(ends) if ends else None
+def _member_of_only(party: Party, session_ids: Set[str], now_text: str) -> Party:
+    """Gone from every other communication session."""
+    memberships = {
+        session_id: each if session_id in session_ids else ended(each, now_text)
+        for session_id, each in party.memberships.items()
+    }
+    return replace(party, memberships=memberships)
+
+
+def _member(party: Party, session_id: str, interval: Interval, now_text: str) -> Party:
+    """With an association to a communication session."""
+    intervals = extended(party.memberships.get(session_id, ()), interval, now_text)
+    memberships = {**party.memberships, session_id: intervals}
+    kept = dict(list(memberships.items())[-MAX_MEMBERSHIPS:])
+    return replace(party, memberships=kept)

@@ -22,6 +22,10 @@ from .identity import Marks, named_parties
 from .leniency import Oddity, warning
 from .metadata import read_metadata
 from .outputs import SessionPolicy
+from .times import apart_s
+
+CLOCK_TOLERANCE_S = 60.0
+"An SRC whose clock is further off is told of; the times of its metadata are too."
 
 _UNREADABLE = frozenset(
     {"metadata-malformed", "metadata-unsafe", "metadata-limit", "metadata-root"}
@@ -82,6 +86,9 @@ def admit(
         warnings = (warning("sip-not-recording"),)
     if content.metadata is None:
         warnings = (*warnings, warning("metadata-missing"))
+    date = dossier.start_time
+    if date is not None and apart_s(date, now_text) > CLOCK_TOLERANCE_S:
+        warnings = (*warnings, warning("sip-clock", date))
     return _weigh(request, content, agreement, dossier.warned(warnings), policy, now_text)
 
 

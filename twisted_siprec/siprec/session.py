@@ -124,6 +124,11 @@ class RecordingSession:
         return self._dossier.description(self._shown.include_xml)
 
     @property
+    def metadata_text(self) -> str | None:
+        """The metadata as received last."""
+        return self._dossier.xml
+
+    @property
     def warnings(self) -> tuple[Oddity, ...]:
         """What was odd so far."""
         return self._dossier.warnings
@@ -202,8 +207,9 @@ class RecordingSession:
         is applied before the bridge is closed.
         """
         now_text = utc_text(wall)
-        if request is not None and request.body and self._state.live:
+        if request is not None and self._state.live:
             dossier, events = told(request, self._dossier, self._policy, now_text)
+            dossier = dossier.stopped(request)
             self._apply(Proposal(self._agreement, dossier, Reply.NOTHING, events))
         if self._state.live:
             self._learn(self._dossier.closed(now_text))

@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..plan import CommunicationSession, MediaStream, ParticipantEvent
-from .document import Document, Interval, SessionElement, StreamElement
+from ..plan import CommunicationSession, MediaStream, ParticipantEvent, SessionGroup, Span
+from .document import Document, GroupElement, Interval, SessionElement, StreamElement
 from .extensions import Extension, merged
+from .intervals import extended
 from .leniency import Oddity, warning
 from .parties import MAX_ELEMENTS, Party, Roll
 from .times import is_complete
@@ -38,6 +39,7 @@ class Changes:
 class MetadataState:
     """All that the metadata said, up to now."""
 
+    groups: Mapping[str, GroupElement] = field(default_factory=dict)
     sessions: Mapping[str, SessionElement] = field(default_factory=dict)
     parties: Mapping[str, Party] = field(default_factory=dict)
     streams: Mapping[str, StreamElement] = field(default_factory=dict)
@@ -59,6 +61,8 @@ class MetadataState:
         sessions = _sessions(self, document, now_text)
         parties = Roll(self.parties, document, sessions).after(now_text)
         warnings += _dangling(document, parties, streams)
+        if _says_nothing_of_streams(self, document):
+            warnings.append(warning("metadata-no-associations"))
         extensions = merged(document.extensions)
         if document.partial:
             renewed = {name for name, _ in extensions}
@@ -66,6 +70,7 @@ class MetadataState:
             extensions = merged(kept, extensions)
         after = replace(
             self,
+            groups=_groups(self, document),
             sessions=sessions,
             parties=parties,
             streams=streams,
@@ -108,10 +113,19 @@ class MetadataState:
                 each.id,
                 each.group_id,
                 each.sip_session_ids,
-                each.interval.begins,
-                each.interval.ends,
+                each.start_time,
+                each.stop_time,
+                _spans(each.recorded) if len(each.recorded) > 1 else (),
             )
             for each in self.sessions.values()
+        )
+
+    @property
+    def described_groups(self) -> tuple[SessionGroup, ...]:
+        """What holds communication sessions together, as consumers are told of it."""
+        return tuple(
+            SessionGroup(each.id, each.interval.begins, each.interval.ends, each.extensions)
+            for each in self.groups.values()
         )
 
     @property
@@ -134,20 +148,24 @@ def _sessions(
 ) -> dict[str, SessionElement]:
     sessions = dict(before.sessions)
     named = {each.id for each in document.sessions}
+    associated = {session_id for session_id, _ in document.session_intervals}
     for each in document.sessions:
         known = sessions.get(each.id)
-        sessions[each.id] = _merged_session(known, each) if known and document.partial else each
+        if known is not None and document.partial:
+            each = _merged_session(known, each)
+        elif known is not None and each.id in associated:
+            each = replace(each, recorded=known.recorded)
+        sessions[each.id] = each
     for session_id, interval in document.session_intervals:
         known = sessions.get(session_id)
         if known is not None:
-            begins = known.interval.begins or interval.begins
-            ends = known.interval.ends or interval.ends
-            sessions[session_id] = replace(known, interval=Interval(begins, ends))
+            recorded = extended(known.recorded, interval, now_text)
+            sessions[session_id] = replace(known, recorded=recorded)
     if not document.partial:
         for key, each in sessions.items():
             if key not in named:
                 sessions[key] = replace(each, interval=_ended(each.interval, now_text))
-    over = [key for key, each in sessions.items() if each.interval.ends is not None]
+    over = [key for key, each in sessions.items() if each.stop_time is not None]
     for key in over[: max(0, len(sessions) - MAX_ELEMENTS)]:
         del sessions[key]
     return dict(list(sessions.items())[:MAX_ELEMENTS])
@@ -158,10 +176,27 @@ def _merged_session(known: SessionElement, new: SessionElement) -> SessionElemen
         new,
         group_id=new.group_id or known.group_id,
         sip_session_ids=new.sip_session_ids or known.sip_session_ids,
+        recorded=known.recorded,
         interval=Interval(
             new.interval.begins or known.interval.begins, new.interval.ends or known.interval.ends
         ),
     )
+
+
+def _groups(before: MetadataState, document: Document) -> dict[str, GroupElement]:
+    groups = dict(before.groups) if document.partial else {}
+    for each in document.groups:
+        known = groups.get(each.id)
+        if known is not None:
+            interval = Interval(
+                each.interval.begins or known.interval.begins,
+                each.interval.ends or known.interval.ends,
+            )
+            renewed = {name for name, _ in each.extensions}
+            kept = [pair for pair in known.extensions if pair[0] not in renewed]
+            each = GroupElement(each.id, interval, merged(kept, each.extensions))
+        groups[each.id] = each
+    return dict(list(groups.items())[:MAX_ELEMENTS])
 
 
 def _streams(before: MetadataState, document: Document) -> dict[str, StreamElement]:
@@ -203,13 +238,22 @@ def _events(
         was = before.get(party.id)
         was_here = was is not None and was.left_at is None
         if not was_here and party.left_at is None:
-            yield ParticipantEvent("joined", party.id, _at(party.joined_at, now_text))
+            yield ParticipantEvent("joined", party.id, _at(party.joined_last_at, now_text))
         elif was_here and party.left_at is not None:
             yield ParticipantEvent("left", party.id, _at(party.left_at, now_text))
         elif was is not None and was_here and was.sends and not party.sends:
             yield ParticipantEvent("held", party.id, now_text)
         elif was is not None and was_here and was.associated and party.sends and not was.sends:
             yield ParticipantEvent("resumed", party.id, now_text)
+
+
+def _says_nothing_of_streams(before: MetadataState, document: Document) -> bool:
+    """A snapshot of known streams without one association, where there were some before."""
+    if document.partial or document.speeches:
+        return False
+    known = any(each.key in before.streams for each in document.streams)
+    named = {each.id for each in document.participants}
+    return known and any(party.sends for party in before.present if party.id in named)
 
 
 def _dangling(
@@ -226,6 +270,10 @@ def _dangling(
 
 def _at(time: str | None, now_text: str) -> str:
     return time if time is not None and is_complete(time) else now_text
+
+
+def _spans(intervals: Iterable[Interval]) -> tuple[Span, ...]:
+    return tuple(Span(each.begins, each.ends) for each in intervals)
 
 
 def _ended(interval: Interval, now_text: str) -> Interval:

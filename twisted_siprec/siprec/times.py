@@ -12,6 +12,10 @@ _TIME = re.compile(
     r"(?:([Zz])|([+-]\d\d):?(\d\d)?)?$"
 )
 _COMPLETE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$")
+_SIP_DATE = re.compile(
+    r"^\s*[A-Za-z]{3},\s*(\d{1,2}) ([A-Za-z]{3}) (\d{4}) (\d\d:\d\d:\d\d) GMT\s*$"
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 _FIRST_PLAUSIBLE_YEAR = 2000
 _MAX_LENGTH = 64
@@ -41,6 +45,28 @@ def rfc3339(text: str | None) -> tuple[str | None, str | None]:
     if year < _FIRST_PLAUSIBLE_YEAR:
         return normal, "metadata-clock"
     return normal, None if zone and normal == written else "metadata-time"
+
+
+def sip_date(text: str | None) -> str | None:
+    """
+    A Date header field (:rfc:`3261#section-20.17`) in the form of RFC 3339; None
+    for any other text.
+    """
+    match = _SIP_DATE.match(text or "")
+    if match is None or match[2].lower() not in _MONTHS:
+        return None
+    month = _MONTHS.index(match[2].lower()) + 1
+    normal = f"{match[3]}-{month:02d}-{int(match[1]):02d}T{match[4]}Z"
+    try:
+        datetime.fromisoformat(normal)
+    except ValueError:
+        return None
+    return normal
+
+
+def apart_s(one: str, other: str) -> float:
+    """How far two complete times are from each other, in seconds."""
+    return abs((datetime.fromisoformat(one) - datetime.fromisoformat(other)).total_seconds())
 
 
 def is_complete(text: str | None) -> bool:

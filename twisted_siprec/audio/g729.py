@@ -1,0 +1,47 @@
+"""
+G.729 and its Annexes A and B: 10 octets for 10 ms (:rfc:`3551#section-4.5.6`).
+
+Annex A is another encoder and decoder for the same bits. By Annex B a sender
+with nothing to say sends a frame of 2 octets, alone or as the last of a payload,
+that describes its background noise (SID), and then nothing until that changes.
+A SID is silence here; it is taken whether annexb=no was said or not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..plan import Codec
+from .frames import decoded, split
+from .pyav import FrameDecoder
+from .samples import Samples
+
+DECODERS = ("g729",)
+_OCTETS = 10
+_SID_OCTETS = 2
+_SAMPLES = 80
+
+
+class G729Decoder:
+    """One stream of G.729."""
+
+    joins = False
+    rate = 8000
+
+    def __init__(self, codec: Codec) -> None:
+        self._decoder = FrameDecoder(*DECODERS, rate=self.rate)
+
+    def ticks(self, payload: bytes) -> int:
+        """80 for each frame, a SID among them."""
+        return (len(payload) // _OCTETS + self.rests(payload)) * _SAMPLES
+
+    def rests(self, payload: bytes) -> bool:
+        """Whether a payload ends with a SID, so that nothing need follow."""
+        return len(payload) % _OCTETS == _SID_OCTETS
+
+    def decode(self, payload: bytes) -> Samples:
+        """The next frames as samples."""
+        speech = decoded(split(payload, _OCTETS), self._decoder, _SAMPLES)
+        if not self.rests(payload):
+            return speech
+        return np.concatenate([speech, np.zeros(_SAMPLES, dtype=np.int16)])
