@@ -96,11 +96,16 @@ class OptionsTests(SynchronousTestCase):
             (("--no-metadata", "--metadata", "x.xml", URI), "--no-metadata"),
             (("--key", "k.pem", URI), "--key"),
             (("sip:a b",), "is no SIP URI"),
-            ((URI, "--tone"), "--tone has to come before the address"),
             ((), "Wrong number of arguments"),
         ):
             error = self.assertRaises(usage.UsageError, parsed, *arguments)
             self.assertIn(words, str(error))
+
+    def test_any_order(self) -> None:
+        """Options may come before, after and between the address and the files."""
+        options = parsed("-n", "3", URI, "--tone", "--dtmf", "", "--duration=2", "-q")
+        self.assertEqual((options["calls"], options["tone"], options["quiet"]), (3, 1, 1))
+        self.assertEqual((options["dtmf"], options["duration"], options.uri), ("", 2.0, URI))
 
     def test_unreadable(self) -> None:
         """Files that cannot be read are told before anything is sent."""

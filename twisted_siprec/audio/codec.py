@@ -104,10 +104,7 @@ _KNOWN: dict[str, _Known] = {
     ),
     "GSM": _Known(gsm.GSMDecoder, needs=gsm.DECODERS),
     "ILBC": _Known(ilbc.ILBCDecoder, needs=ilbc.DECODERS),
-    **{
-        name: _Known(g726.G726Decoder, partial(g726.G726Encoder, name), needs=g726.DECODERS)
-        for name in g726.NAMES
-    },
+    **{name: _Known(g726.G726Decoder) for name in g726.NAMES},
 }
 
 NAMES = tuple(_KNOWN)

@@ -61,7 +61,7 @@ class FrameDecoder:
         name = first_decoder(*names)
         if name is None:
             raise LookupError(f"no decoder {' or '.join(names)}: install twisted_siprec[codecs]")
-        self._context = av.AudioCodecContext.create(name, "r")
+        self._context: av.AudioCodecContext = av.AudioCodecContext.create(name, "r")
         self._context.sample_rate = rate
         self._context.layout = "mono"
         self._context.options = dict(settings or {})
@@ -90,7 +90,7 @@ class FrameEncoder:
         name = first_encoder(*names)
         if name is None:
             raise LookupError(f"no encoder {' or '.join(names)}: install twisted_siprec[codecs]")
-        self._context = av.AudioCodecContext.create(name, "w")
+        self._context: av.AudioCodecContext = av.AudioCodecContext.create(name, "w")
         self._context.sample_rate = rate
         self._context.layout = "mono"
         self._context.format = "s16"

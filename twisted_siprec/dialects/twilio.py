@@ -42,7 +42,6 @@ from .texts import Fields, mapping, parsed, word, written
 INBOUND, OUTBOUND = "inbound", "outbound"
 MAX_PARAMETER = 500
 "Characters of the name and the value of a custom parameter together."
-FRAME_MS = 20
 
 SHARED_OPTIONS: Mapping[str, Option] = {
     "inbound": SIDE,
@@ -89,17 +88,21 @@ class MediaStreams(Foreign):
     and up to two tracks; a new connection is a new stream that begins at 0.
     """
 
+    frame_ms = 20
+    "The audio in one message."
+
     def __init__(self, destination: Destination) -> None:
         super().__init__(destination)
         self._first = self.options.get("inbound", "caller")
         self._tracks = self.options.get("tracks", "both")
-        self._frame_ms = int(self.options.get("frame_ms", FRAME_MS))
+        self._frame_ms = int(self.options.get("frame_ms", self.frame_ms))
         self._tells_digits = self.options.get("dtmf", "true") == "true"
         self.account = self.options.get("account") or identifier("AC", destination.name)
         self.stream = self.call = ""
         self._sequence = 0
         self._chunks: dict[str, int] = {}
         self._origin: int | None = None
+        self._latest = 0
 
     # --- spelling ------------------------------------------------------------------
 
@@ -168,6 +171,7 @@ class MediaStreams(Foreign):
         """``media``, the tracks by turns."""
         if self._origin is None:
             self._origin = audio.position
+        self._latest = audio.position + audio.samples
         cut: list[list[tuple[int, bytes, str]]] = []
         for track, side in zip((INBOUND, OUTBOUND), self._folding.split(audio), strict=True):
             if side is not None and self._tracks in ("both", track):

@@ -12,7 +12,7 @@ from ..plan import Encoding, Layout
 from .base import Digit, Marked, Reply, StreamStart
 from .bodies import Body
 from .terms import Terms
-from .texts import Fields, mapping, word, written
+from .texts import Fields, word, written
 from .twilio import INBOUND, OUTBOUND, SHARED_OPTIONS, MediaStreams, identifier, parameters
 
 MAX_EXTRA = 512
@@ -114,10 +114,7 @@ class ExotelDialect(MediaStreams):
         rates=(8000, 16000, 24000),
         options={name: option for name, option in SHARED_OPTIONS.items() if name != "tracks"},
     )
-
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]  # the destination, as it came
-        self._frame_ms = int(self.options.get("frame_ms", 100))
+    frame_ms = 100
 
     def named(self, start: StreamStart, attempt: int) -> None:
         """Hexadecimal names."""
@@ -323,4 +320,4 @@ class WavixDialect(MediaStreams):
 
 
 KIN = (TelnyxDialect, ExotelDialect, PlivoDialect, WavixDialect)
-__all__ = ["KIN", "ExotelDialect", "PlivoDialect", "TelnyxDialect", "WavixDialect", "mapping"]
+__all__ = ["KIN", "ExotelDialect", "PlivoDialect", "TelnyxDialect", "WavixDialect"]

@@ -27,6 +27,7 @@ from twisted.internet.ssl import (
     TLSVersion,
     trustRootFromCertificates,
 )
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
@@ -45,12 +46,15 @@ class CertificateError(Exception):
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerContext:
     """
-    The TLS side of a listener. :meth:`reload` reads the files again for the
-    connections to come; those that are up keep what they have.
+    The TLS side of a listener. Files that were renewed are read again for the next
+    connection; those that are up keep what they have.
     """
+
+    _log = Logger()
 
     def __init__(self, settings: ServerTLS) -> None:
         self._settings = settings
+        self._stamps = _stamps(settings)
         self._context = _context(settings)
 
     def reload(self) -> None:
@@ -58,11 +62,54 @@ class ServerContext:
         Read the files again. Raises :exc:`CertificateError` and keeps the old
         ones where that fails.
         """
-        self._context = _context(self._settings)
+        self.staged(self._settings)()
+
+    def staged(self, settings: ServerTLS) -> Callable[[], None]:
+        """
+        Read other files, or the same ones again; they are used once the result is
+        called, which cannot fail. Raises :exc:`CertificateError`.
+        """
+        stamps, context = _stamps(settings), _context(settings)
+
+        def use() -> None:
+            self._settings, self._stamps, self._context = settings, stamps, context
+
+        return use
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> Connection:
         """The server side of a new connection."""
+        stamps = _stamps(self._settings)
+        if stamps != self._stamps:
+            self._renew(stamps)
         return Connection(self._context, None)
+
+    def _renew(self, stamps: _Stamps) -> None:
+        """Use the new files. Where they are no pair (yet), the old ones serve on."""
+        # Noted even where it fails, so that bad files are read once and not at each handshake.
+        self._stamps = stamps
+        try:
+            self._context = _context(self._settings)
+        except CertificateError as error:
+            self._log.error("a renewed certificate cannot be used, the old one is: {error}", error=error)
+        else:
+            self._log.info("{file} was renewed", file=self._settings.certificate)
+
+
+_Stamps = tuple[tuple[int, int, int] | None, ...]
+
+
+def _stamps(settings: ServerTLS) -> _Stamps:
+    """What tells the files from those that were read."""
+    files = (settings.certificate, settings.key, settings.client_authorities)
+    return tuple(_stamp(file) for file in files if file is not None)
+
+
+def _stamp(file: str) -> tuple[int, int, int] | None:
+    try:
+        status = Path(file).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _context(settings: ServerTLS) -> Context:

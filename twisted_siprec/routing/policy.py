@@ -22,15 +22,19 @@ class Intake:
     """
 
     def __init__(self, calls: int, calls_per_second: float = 0.0, retry_after_s: int = 5) -> None:
-        self.limit = calls
-        self.rate = calls_per_second
-        self.retry_after_s = retry_after_s
         self.calls = 0
         self.refused = 0
         self.draining = False
+        self._refilled_at: float | None = None
+        self.change(calls, calls_per_second, retry_after_s)
+
+    def change(self, calls: int, calls_per_second: float = 0.0, retry_after_s: int = 5) -> None:
+        """From now on these limits hold; calls in progress go on, be they too many."""
+        self.limit = calls
+        self.rate = calls_per_second
+        self.retry_after_s = retry_after_s
         self._burst = max(1.0, calls_per_second)
         self._tokens = self._burst
-        self._refilled_at: float | None = None
 
     def admit(self, now: float) -> RemoteError | None:
         """Take one more call, to be followed by :meth:`leave`; or the refusal."""

@@ -4,6 +4,9 @@ The command line of ``siprec-call``, and the calls that it asks for.
 
 from __future__ import annotations
 
+import getopt
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +134,21 @@ class Options(usage.Options):
         print(f"siprec-call (twisted_siprec) {__version__}")
         raise SystemExit(0)
 
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Options may stand before, after and between the address and the files."""
+        words = sys.argv[1:] if options is None else list(options)
+        try:
+            given, arguments = getopt.gnu_getopt(words, self.shortOpt, self.longOpt)
+        except getopt.error as error:
+            raise usage.UsageError(str(error)) from None
+        flat = [
+            f"{name}={value}" if f"{name[2:]}=" in self.longOpt else f"{name}{value}"
+            for name, value in given
+        ]
+        super().parseOptions([*flat, "--", *arguments])  # type: ignore[no-untyped-call]  # the same
+
     def parseArgs(self, uri: str, *files: str) -> None:  # type: ignore[override]  # Twisted reads the arguments' names
         """The address to call, and the files to play."""
-        late = [word for word in (uri, *files) if word.startswith("-")]
-        if late:
-            raise usage.UsageError(f"{late[0]} has to come before the address to call")
         self.uri = uri
         self.files = tuple(Path(file) for file in files)
 

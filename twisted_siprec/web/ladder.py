@@ -27,6 +27,8 @@ class Rung:
     "The start line."
     text: str | None
     "The whole of it; None where there was no room."
+    octets: int = 0
+    "Of the message as it was."
 
 
 class Ladder:
@@ -58,7 +60,12 @@ class Ladder:
         host, port = message.address
         peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         rung = Rung(
-            at, message.outgoing, peer, message.summary, _text(message.octets) if fits else None
+            at,
+            message.outgoing,
+            peer,
+            message.summary,
+            _text(message.octets) if fits else None,
+            size,
         )
         if len(self._first) < _FIRST:
             self._first.append(rung)
@@ -68,7 +75,7 @@ class Ladder:
             gone = self._later.popleft()
             self.forgotten += 1
             if gone.text is not None:
-                self._octets -= len(gone.text.encode())
+                self._octets -= gone.octets
 
 
 def _text(octets: bytes) -> str:

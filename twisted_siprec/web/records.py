@@ -175,7 +175,7 @@ class CallRecords:
             call_id=event.call_id,
             source=event.source,
             offered_at=at,
-            ladder=self._stray.pop(event.call_id, None) or Ladder(self._limits.trace_octets),
+            ladder=self._ladder_of(event.call_id),
             moments=deque(maxlen=self._limits.moments),
         )
         self._current[event.id] = record
@@ -250,6 +250,11 @@ class CallRecords:
             _, oldest = kept.popitem(last=False)
             if self._by_call_id.get(oldest.call_id) is oldest:
                 del self._by_call_id[oldest.call_id]
+
+    def _ladder_of(self, call_id: str) -> Ladder:
+        if call_id in self._stray:
+            return self._stray.pop(call_id)
+        return Ladder(self._limits.trace_octets)
 
     def _stray_ladder(self, call_id: str) -> Ladder:
         ladder = self._stray.get(call_id)

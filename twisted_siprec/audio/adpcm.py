@@ -1,51 +1,70 @@
 """
-G.726 at 40 kbit/s, bit for bit as ITU-T G.726 has it.
+The arithmetic of G.726, bit for bit as ITU-T G.726 has it.
 
-FFmpeg's decoder forgets the zero predictor twice as fast at this rate as the
-standard does (clause 2.6: 2**-9, not 2**-8) and drifts away from the sender, so
-the arithmetic is here. The names are the standard's: DQ the quantized
-difference, SR the reconstructed signal, SE and SEZ their estimates, Y the step
-size with its fast part YU and its slow part YL, AP the speed between the two.
-DQ and SR are remembered as the standard's little floating-point numbers: a sign,
-four bits of exponent and six of mantissa.
+The names are the standard's: DQ the quantized difference, SR the reconstructed
+signal, SE and SEZ their estimates, Y the step size with its fast part YU and its
+slow part YL, AP the speed between the two. DQ and SR are remembered as the
+standard's little floating-point numbers: a sign, four bits of exponent and six
+of mantissa.
+
+FFmpeg's decoder is none for this: its results are off in the last places, and at
+40 kbit/s it forgets the zero predictor twice as fast as the standard says, so
+that it loses the sender altogether.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from .samples import Samples
 
-_HALF = (-2048, -66, 28, 104, 169, 224, 274, 318, 358, 395, 429, 459, 488, 514, 539, 566)
-_DQLN = _HALF + _HALF[::-1]
-"The quantized difference as a logarithm, by code (table 6)."
-_HALF = (14, 14, 24, 39, 40, 41, 58, 100, 141, 179, 219, 280, 358, 440, 529, 696)
-_WI = tuple(32 * weight for weight in _HALF + _HALF[::-1])
-"What a code does to the step size (clause 2.4)."
-_HALF = (0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6)
-_FI = tuple(512 * weight for weight in _HALF + _HALF[::-1])
-"What a code does to the speed (clause 2.5)."
-_SIGN = 16
+_Float = tuple[bool, int, int]
+"Whether it is negative, exponent, mantissa."
+_ZERO: _Float = (False, 0, 32)
 
 
-class _Float(NamedTuple):
-    """A number of the predictors."""
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What depends on the number of bits, for codes without a sign bit."""
 
-    negative: bool
-    exponent: int
-    mantissa: int
+    bits: int
+    logarithms: tuple[int, ...]
+    "DQLN, the quantized difference."
+    weights: tuple[int, ...]
+    "WI, what a code does to the step size."
+    speeds: tuple[int, ...]
+    "FI, what a code does to the speed between the parts of the step size."
+    leak: int = 8
+    "The zero predictor forgets 2**-leak of itself with each sample."
 
 
-_ZERO = _Float(False, 0, 32)
+RATES = (
+    Rate(2, (116, 365), (-22, 439), (0, 7)),
+    Rate(3, (-2048, 135, 273, 373), (-4, 30, 137, 582), (0, 1, 2, 7)),
+    Rate(
+        4,
+        (-2048, 4, 135, 213, 273, 323, 373, 425),
+        (-12, 18, 41, 64, 112, 198, 355, 1122),
+        (0, 0, 0, 1, 1, 1, 3, 7),
+    ),
+    Rate(
+        5,
+        (-2048, -66, 28, 104, 169, 224, 274, 318, 358, 395, 429, 459, 488, 514, 539, 566),
+        (14, 14, 24, 39, 40, 41, 58, 100, 141, 179, 219, 280, 358, 440, 529, 696),
+        (0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6),
+        leak=9,
+    ),
+)
+"Clauses 2.3 to 2.6 of ITU-T G.726."
 
 
 def _float(magnitude: int, negative: bool) -> _Float:
     """FLOATA and FLOATB."""
     exponent = magnitude.bit_length()
-    return _Float(negative, exponent, (magnitude << 6) >> exponent if magnitude else 32)
+    return negative, exponent, (magnitude << 6) >> exponent if magnitude else 32
 
 
 def _product(coefficient: int, remembered: _Float) -> int:
@@ -64,10 +83,21 @@ def _product(coefficient: int, remembered: _Float) -> int:
     return -product if (coefficient < 0) is not negative else product
 
 
-class G72640:
+def _with_signs(positive: tuple[int, ...], scale: int = 1) -> tuple[int, ...]:
+    """A table of all codes: a negative one is the complement of its magnitude's."""
+    scaled = tuple(scale * value for value in positive)
+    return scaled + scaled[::-1]
+
+
+class ADPCM:
     """The state of one stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate: Rate) -> None:
+        self._dqln = _with_signs(rate.logarithms)
+        self._wi = _with_signs(rate.weights, 32)
+        self._fi = _with_signs(rate.speeds, 512)
+        self._sign = 1 << (rate.bits - 1)
+        self._leak = rate.leak
         self._yl = 34816
         self._yu = 544
         self._ap = self._dms = self._dml = 0
@@ -80,7 +110,7 @@ class G72640:
         self._tone = False
 
     def decode(self, codes: Iterable[int]) -> Samples:
-        """The next codes of five bits as samples."""
+        """The next codes as samples."""
         signal = np.fromiter((self._next(code) for code in codes), dtype=np.int32)
         return np.clip(signal << 2, -32768, 32767).astype(np.int16)
 
@@ -90,17 +120,17 @@ class G72640:
         poles = _product(self._a1, self._sr1) + _product(self._a2, self._sr2)
         estimate = (zeros + poles) >> 1
         step = self._step()
-        logarithm = _DQLN[code] + (step >> 2)
+        logarithm = self._dqln[code] + (step >> 2)
         magnitude = 0
         if logarithm >= 0:
             magnitude = (128 + (logarithm & 127) << 7) >> (14 - (logarithm >> 7 & 15))
-        negative = code >= _SIGN
+        negative = code >= self._sign
         difference = -magnitude if negative else magnitude
         signal = estimate + difference
         transition = self._tone and magnitude > self._threshold()
-        self._adapt_step(step, _WI[code])
+        self._adapt_step(step, self._wi[code])
         self._adapt_predictors(difference + (zeros >> 1), magnitude, negative, transition)
-        self._adapt_speed(step, _FI[code], transition)
+        self._adapt_speed(step, self._fi[code], transition)
         self._dq = [_float(magnitude, negative), *self._dq[:5]]
         self._sr1, self._sr2 = _float(min(abs(signal), 0x7FFF), signal < 0), self._sr1
         return signal
@@ -159,10 +189,11 @@ class G72640:
         self._a1 = min(max(a1, -limit), limit)
 
     def _adapt_zeros(self, magnitude: int, negative: bool) -> None:
-        b = [coefficient - (coefficient >> 9) for coefficient in self._b]
+        leak = self._leak
+        b = [coefficient - (coefficient >> leak) for coefficient in self._b]
         if magnitude:
             for n, remembered in enumerate(self._dq):
-                b[n] += 128 if remembered.negative is negative else -128
+                b[n] += 128 if remembered[0] is negative else -128
         self._b = b
 
     def _adapt_speed(self, step: int, weight: int, transition: bool) -> None:
@@ -172,9 +203,5 @@ class G72640:
         if transition:
             self._ap = 256
             return
-        fast = (
-            step < 1536
-            or self._tone
-            or abs((self._dms << 2) - self._dml) >= self._dml >> 3
-        )
+        fast = step < 1536 or self._tone or abs((self._dms << 2) - self._dml) >= self._dml >> 3
         self._ap += ((512 if fast else 0) - self._ap) >> 4
