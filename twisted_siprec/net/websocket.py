@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, 
 from zope.interface import implementer
 
 from ..dialects.base import Message
+from .frames import Masks, binary_frame, write_now
 
 MAX_HANDSHAKE_OCTETS = 64 * 1024
 "Of a consumer's answer to the handshake. Past it, it is no WebSocket server."
@@ -100,6 +101,7 @@ class Connection(WebSocketClientProtocol):
     """A WebSocket to one consumer, from its handshake to its end."""
 
     factory: ConnectionFactory
+    _masks = Masks()
 
     def __init__(
         self, clock: IReactorTime, listener: ConnectionListener, settings: ConnectionSettings
@@ -118,13 +120,16 @@ class Connection(WebSocketClientProtocol):
     # --- for the link ---------------------------------------------------------
 
     def send(self, message: Message) -> None:
-        """The one way out for texts and audio alike; after the end, nowhere."""
+        """
+        The one way out for texts and audio alike; after the end, nowhere.
+        Autobahn queues nothing here, so frames of ours keep their order with its own.
+        """
         if isinstance(message, str):
             # Metadata can hold what is no text (half a surrogate pair in JSON).
             octets = message.encode("utf-8", "replace")
             self.sendMessage(octets, False)  # type: ignore[no-untyped-call]  # Autobahn
-        else:
-            self.sendMessage(message, True)  # type: ignore[no-untyped-call]  # Autobahn
+        elif self._open and self.state == self.STATE_OPEN:
+            write_now(self.transport, binary_frame(message, self._masks.next()))
 
     def leave(self, code: int, reason: str) -> None:
         """Close it: politely where it is open, and in any case soon."""
