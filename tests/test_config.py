@@ -24,7 +24,7 @@ from twisted_siprec.config import (
 )
 from twisted_siprec.plan import Destination, Encoding, Layout, Secret
 from twisted_siprec.routing import CallFacts
-from twisted_siprec.sip.events import Limits, Timers, Transport, UserAgentSettings
+from twisted_siprec.sip.events import Limits, Reuse, Timers, Transport, UserAgentSettings
 
 
 def mistakes(text: str, environment: dict[str, str] | None = None) -> list[str]:
@@ -81,7 +81,7 @@ class DefaultsTests(SynchronousTestCase):
                 session_expires_s=1800,
                 min_se_s=120,
                 trace=True,
-                reuse_flow=False,
+                reuse_flow=Reuse.NEVER,
                 timers=Timers(t1=1.0, c=60.0),
                 limits=Limits(dialogs=7),
             ),
@@ -497,8 +497,12 @@ class MediaTests(SynchronousTestCase):
     def test_codecs(self) -> None:
         """Only codecs that we have, each once."""
         self.assertEqual(
-            mistakes("media: {codecs: [PCMU, G729]}"),
-            ['1: media.codecs[1]: found "G729", expected one of G722, L16, PCMA, PCMU'],
+            mistakes("media: {codecs: [PCMU, G728]}"),
+            [
+                '1: media.codecs[1]: found "G728", expected one of '
+                "AAL2-G726-16, AAL2-G726-24, AAL2-G726-32, AAL2-G726-40, AMR, AMR-WB, G722, "
+                "G726-16, G726-24, G726-32, G726-40, G729, GSM, ILBC, L16, OPUS, PCMA, PCMU"
+            ],
         )
         self.assertEqual(
             mistakes("media: {codecs: [PCMU, PCMU]}"),

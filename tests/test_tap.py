@@ -23,9 +23,12 @@ from twisted_siprec.config import Configuration, parse
 class RecordingServerService(Service):
     """Stands where the recording server would."""
 
-    def __init__(self, configuration: Configuration, its_reactor: object) -> None:
+    def __init__(
+        self, configuration: Configuration, its_reactor: object, read: object = None
+    ) -> None:
         self.configuration = configuration
         self.reactor = its_reactor
+        self.read = read
 
 
 class TapTests(SynchronousTestCase):

@@ -9,13 +9,16 @@ import resource
 import secrets
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import IService, MultiService, Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
+from .config.differences import differences, running
 from .config.model import Configuration, Listener, NonSIPREC, Source
 from .errors import RemoteError
 from .manhole.server import ManholeService
@@ -24,6 +27,7 @@ from .net.outlets import OutletFactory
 from .net.plane import LocalMedia
 from .net.recording import Reception
 from .net.recording_server import Limits, RecordingServer
+from .net.reload import HangupSignal, Reload
 from .net.sip_transport import SIPListener, SIPTransport
 from .net.tls import ServerContext
 from .plan import Description, EndReason
@@ -32,6 +36,7 @@ from .routing.rules import CallFacts
 from .sip import events as sip
 from .sip.uas import UserAgentServer
 from .siprec.session import RouteAnswer, SessionPolicy
+from .web.service import WebService
 
 FLUSH_S = 10.0
 "How long after the last BYE consumers may still take what is theirs."
@@ -52,8 +57,9 @@ class RecordingService(Service):
         self.configuration = configuration
         self._reactor = reactor
         settings = configuration.sip.user_agent
-        self._admission = Admission(configuration.sources, configuration.unknown_sources, reactor)
+        self._admission = _admission(configuration, reactor)
         self._router = configuration.router
+        self._contexts: dict[Listener, ServerContext] = {}
         self._media = LocalMedia(
             reactor,
             configuration.media_settings,
@@ -63,23 +69,21 @@ class RecordingService(Service):
             reactor,
             UserAgentServer(settings, lambda digits: secrets.token_hex(digits)[:digits]),
             self._happened,
-            admit=self._admission.admit,
+            admit=lambda flow: self._admission.admit(flow),
             connections=configuration.sip.connections,
             limits=settings.limits,
         )
         limits = configuration.limits
+        self._intake = Intake(limits.calls, limits.calls_per_second, limits.retry_after_s)
         self.server = RecordingServer(
             reactor,
             time.time,
             lambda: str(uuid.uuid4()),
             self._transport,
             self._media,
-            Intake(limits.calls, limits.calls_per_second, limits.retry_after_s),
+            self._intake,
             self._receive,
-            Limits(
-                retry_after_s=configuration.stopping.retry_after_s,
-                end_after_silence_s=configuration.media.end_after_silence_s,
-            ),
+            _limits(configuration),
             always_trace=configuration.sip.trace,
         )
 
@@ -103,6 +107,13 @@ class RecordingService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         destinations = ", ".join(each.name for each in self.configuration.destinations)
         self._log.info("serving; calls go to {destinations}", destinations=destinations)
+        missing = ", ".join(self.configuration.media.missing_codecs)
+        if missing:
+            self._log.info(
+                "not decoded here, so answered as not available: {missing}; "
+                "pip install twisted_siprec[codecs] brings them",
+                missing=missing,
+            )
 
     def stopService(self) -> Deferred[None]:
         """Drain, say BYE, deliver what is buffered; all within the configured time."""
@@ -144,6 +155,46 @@ class RecordingService(Service):
             timer.cancel()
         return idle
 
+    # --- another configuration ---------------------------------------------------------------
+
+    def change(self, after: Configuration) -> None:
+        """
+        Take over what of a new configuration can hold while calls are up, all of it
+        or nothing; calls in progress go on as they are.
+
+        :raises CertificateError: where one cannot be used; then nothing has changed.
+        """
+        before, now = self.configuration, running(self.configuration, after)
+        changed = list(differences(before, now))
+        admission = _admission(now, self._reactor)
+        pairs = list(zip(before.sip.listeners, now.sip.listeners, strict=True))
+        staged = [
+            self._contexts[old].staged(new.tls)
+            for old, new in pairs
+            if new.tls is not None and old in self._contexts
+        ]
+        for use in staged:
+            use()
+        self._contexts = {new: self._contexts[old] for old, new in pairs if old in self._contexts}
+        if (now.sources, now.unknown_sources) != (before.sources, before.unknown_sources):
+            self._admission = admission
+        self._router = now.router
+        limits = now.limits
+        if limits != before.limits:
+            self._intake.change(limits.calls, limits.calls_per_second, limits.retry_after_s)
+            self._media.limit(now.media_settings.max_bridges)
+            _raise_descriptor_limit(now, self._log)
+        self.server.change(_limits(now))
+        self.configuration = now
+        self._tell(changed, list(differences(now, after)))
+
+    def _tell(self, changed: list[str], waiting: list[str]) -> None:
+        for line in changed:
+            self._log.info("reloaded: {line}", line=line)
+        for line in waiting:
+            self._log.warn("not before the next start: {line}", line=line)
+        self._log.info("reloaded: {changes} changes", changes=len(changed))
+
     # --- wiring --------------------------------------------------------------------------
 
     def _listen(self, listener: Listener) -> None:
@@ -155,7 +206,8 @@ class RecordingService(Service):
                 self._transport.listen_tcp(*where)
             case sip.Transport.TLS:
                 assert listener.tls is not None  # noqa: S101 - the schema demands it
-                self._transport.listen_tls(*where, ServerContext(listener.tls))
+                self._contexts[listener] = ServerContext(listener.tls)
+                self._transport.listen_tls(*where, self._contexts[listener])
 
     def _happened(self, output: sip.Output) -> None:
         self.server.happened(output)
@@ -184,16 +236,57 @@ class RecordingService(Service):
         )
 
 
-def make_service(configuration: Configuration, reactor: Any) -> IService:
-    """The whole server; it opens nothing before it is started."""
-    service = MultiService()
+class InOrder(MultiService):
+    """
+    Stops its services one after another, in the order in which they were added:
+    while calls drain, operators can still look at them and end them.
+    """
+
+    def stopService(self) -> Deferred[None]:
+        """Stop them all, whatever becomes of one of them."""
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for service in list(self):
+            await DeferredList([maybeDeferred(service.stopService)])
+
+
+def make_service(
+    configuration: Configuration,
+    reactor: Any,
+    read: Callable[[], Configuration] | None = None,
+) -> IService:
+    """
+    The whole server; it opens nothing before it is started.
+
+    :param read: reads the configuration again, at SIGHUP.
+    """
+    service = InOrder()  # type: ignore[no-untyped-call]
     recording = RecordingService(configuration, reactor)
     recording.setName("recording")  # type: ignore[no-untyped-call]
     recording.setServiceParent(service)  # type: ignore[no-untyped-call]
     if configuration.manhole.enabled:
         manhole = ManholeService(configuration.manhole, recording.server, reactor)
         manhole.setServiceParent(service)  # type: ignore[no-untyped-call]
+    if configuration.web.enabled:
+        web = WebService(configuration.web, recording.server, reactor)
+        web.setServiceParent(service)  # type: ignore[no-untyped-call]
+    if read is not None:
+        reload = Reload(read, recording.change, deferToThread)
+        HangupSignal(reactor, reload).setServiceParent(service)  # type: ignore[no-untyped-call]
     return service
+
+
+def _admission(configuration: Configuration, reactor: Any) -> Admission:
+    return Admission(configuration.sources, configuration.unknown_sources, reactor)
+
+
+def _limits(configuration: Configuration) -> Limits:
+    return Limits(
+        retry_after_s=configuration.stopping.retry_after_s,
+        end_after_silence_s=configuration.media.end_after_silence_s,
+    )
 
 
 def _raise_descriptor_limit(configuration: Configuration, log: Logger) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from twisted.application.service import IService, MultiService
@@ -138,5 +139,6 @@ def makeService(options: Options) -> IService:
     twistd = options.parent if options.parent is not None else {"logger": "unknown"}
     threads = cast(IReactorFromThreads, reactor)
     service = RecordingService(lambda: observer(configuration.log, twistd, threads))
-    make_service(configuration, reactor).setServiceParent(service)
+    read = partial(load, options["config"]) if options["config"] else None
+    make_service(configuration, reactor, read).setServiceParent(service)
     return service

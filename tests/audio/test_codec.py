@@ -14,13 +14,13 @@ class CodecTests(SynchronousTestCase):
 
     def test_supported(self) -> None:
         """Names and rates decide; an unknown one is refused when the decoder is made."""
-        self.assertEqual(SUPPORTED, {"PCMU", "PCMA", "G722", "L16"})
+        self.assertLessEqual({"PCMU", "PCMA", "G722", "L16", "G726-32"}, SUPPORTED)
         self.assertTrue(supports(Codec(96, "L16", 44100)))
         self.assertFalse(supports(Codec(96, "L16", 96000)))
-        self.assertFalse(supports(Codec(18, "G729", 8000)))
-        self.assertRaises(LookupError, decoder, Codec(18, "G729", 8000))
+        self.assertFalse(supports(Codec(15, "G728", 8000)))
+        self.assertRaises(LookupError, decoder, Codec(15, "G728", 8000))
         self.assertRaises(LookupError, decoder, Codec(0, "PCMU", 0))
-        self.assertRaises(LookupError, encoder, "OPUS")
+        self.assertRaises(LookupError, encoder, "G729")
 
     def test_wideband(self) -> None:
         """G.722 is wideband for all its clock says."""

@@ -19,7 +19,7 @@ KNOWN = formats(
         Codec(9, "G722", 8000),
         Codec(101, "TELEPHONE-EVENT", 8000),
         Codec(102, "TELEPHONE-EVENT", 48000),
-        Codec(18, "G729", 8000),
+        Codec(15, "G728", 8000),
         Codec(99, "L16", 7919),
         Codec(98, "L16", 0),
     )

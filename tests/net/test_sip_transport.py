@@ -26,6 +26,7 @@ from twisted_siprec.sip.events import (
     Invited,
     Output,
     Refused,
+    Reuse,
     Traced,
     Transport,
     UserAgentSettings,
@@ -191,7 +192,9 @@ class SIPTransportTests(SynchronousTestCase):
         self.transport.listen_udp("198.51.100.1", 5060)
         self.reactor.nameResolver = Names({"src.example.com": "192.0.2.77"})
         core = self.transport._core
-        core._settings = core._client._settings = UserAgentSettings(reuse_flow=False)
+        core._settings = core._client._settings = UserAgentSettings(
+            reuse_flow=Reuse.NEVER
+        )
         self.datagram(request("INVITE", 1, contact="sip:src@src.example.com:5070"))
         dialog = self.accept()
         self.datagram(request("ACK", 1, to_tag=dialog))

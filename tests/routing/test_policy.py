@@ -69,3 +69,16 @@ class IntakeTests(SynchronousTestCase):
         intake.leave()
         self.assertIs(intake.admit(0.0), None)
         self.assertIsNot(intake.admit(0.0), None)
+
+    def test_other_limits(self) -> None:
+        """New limits hold from the next call on; the calls in progress still count."""
+        intake = Intake(2)
+        self.assertEqual([intake.admit(0.0), intake.admit(0.0)], [None, None])
+        intake.change(1, retry_after_s=9)
+        intake.leave()
+        self.assertEqual(
+            self.refusal(intake, 0.0), (503, "Too Many Calls", (("Retry-After", "9"),))
+        )
+        intake.change(3, calls_per_second=1.0)
+        self.assertIs(intake.admit(0.0), None)
+        self.assertEqual(self.refusal(intake, 0.0)[:2], (503, "Too Many New Calls"))

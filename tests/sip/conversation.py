@@ -51,6 +51,7 @@ from twisted_siprec.sip.events import (
     Output,
     Refused,
     Respond,
+    Reuse,
     Send,
     Timers,
     Transport,
@@ -176,7 +177,7 @@ class Conversation:
         elif name == "allow":
             self.settings = replace(self.settings, allow=tuple(value.split(",")))
         elif name == "reuse_flow":
-            self.settings = replace(self.settings, reuse_flow=value == "yes")
+            self.settings = replace(self.settings, reuse_flow=Reuse(value))
         else:
             self.settings = replace(self.settings, **{name: int(value)})
 

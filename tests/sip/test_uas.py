@@ -228,7 +228,7 @@ class InterfaceTests(SynchronousTestCase):
         self, contact: str, *, reuse: bool, transport: str = "UDP", route: str = ""
     ) -> tuple[object, ...]:
         """Where a BYE goes, given the Contact and a Record-Route."""
-        agent = user_agent(UserAgentSettings(reuse_flow=reuse))
+        agent = user_agent(UserAgentSettings(reuse_flow=Reuse.ALWAYS if reuse else Reuse.NEVER))
         way = flow("f", transport, "192.0.2.10", 40_000)
         routes = f"Record-Route: {route}\r\n" if route else ""
         agent.receive(invite(extra=f"Contact: <{contact}>\r\n{routes}"), way, 1.0)

@@ -112,7 +112,8 @@ class ADPCM:
     def decode(self, codes: Iterable[int]) -> Samples:
         """The next codes as samples."""
         signal = np.fromiter((self._next(code) for code in codes), dtype=np.int32)
-        return np.clip(signal << 2, -32768, 32767).astype(np.int16)
+        samples: Samples = np.clip(signal << 2, -32768, 32767).astype(np.int16)
+        return samples
 
     def _next(self, code: int) -> int:
         """SR, of 14 bits."""

@@ -9,6 +9,7 @@ nor containers: a frame in, its samples out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -36,13 +37,13 @@ def first_encoder(*names: str) -> str | None:
     return _first(names, "w")
 
 
-def _first(names: tuple[str, ...], mode: str) -> str | None:
+def _first(names: tuple[str, ...], mode: Literal["r", "w"]) -> str | None:
     if not INSTALLED:
         return None
     for name in names:
         try:
             # Of one name there may be a decoder and no encoder.
-            if av.codec.Codec(name, "r" if mode == "r" else "w").name == name:
+            if av.codec.Codec(name, mode).name == name:
                 return name
         except (FFmpegError, ValueError):
             continue
@@ -61,12 +62,7 @@ class FrameDecoder:
         name = first_decoder(*names)
         if name is None:
             raise LookupError(f"no decoder {' or '.join(names)}: install twisted_siprec[codecs]")
-        self._context: av.AudioCodecContext = av.AudioCodecContext.create(name, "r")
-        self._context.sample_rate = rate
-        self._context.layout = "mono"
-        self._context.options = dict(settings or {})
-        # There are thousands of streams; one frame is no work for two threads.
-        self._context.thread_count = 1
+        self._context = _context(name, "r", rate, settings or {})
         self._context.open()
 
     def decode(self, frame: bytes, samples: int) -> Samples:
@@ -90,12 +86,8 @@ class FrameEncoder:
         name = first_encoder(*names)
         if name is None:
             raise LookupError(f"no encoder {' or '.join(names)}: install twisted_siprec[codecs]")
-        self._context: av.AudioCodecContext = av.AudioCodecContext.create(name, "w")
-        self._context.sample_rate = rate
-        self._context.layout = "mono"
+        self._context = _context(name, "w", rate, settings or {})
         self._context.format = "s16"
-        self._context.options = dict(settings or {})
-        self._context.thread_count = 1
         if bit_rate:
             self._context.bit_rate = bit_rate
         self._context.open()
@@ -108,6 +100,21 @@ class FrameEncoder:
         )
         frame.sample_rate = self._rate
         return [bytes(packet) for packet in self._context.encode(frame)]
+
+
+def _context(
+    name: str, mode: Literal["r", "w"], rate: int, settings: Settings
+) -> av.AudioCodecContext:
+    """A codec of one channel that is yet to be opened."""
+    context = av.CodecContext.create(name, mode)
+    if not isinstance(context, av.AudioCodecContext):
+        raise LookupError(f"{name} is no audio codec")
+    context.sample_rate = rate
+    context.layout = "mono"
+    context.options = dict(settings)
+    # There are thousands of streams, and one frame is no work for two threads.
+    context.thread_count = 1
+    return context
 
 
 def _linear(frame: av.AudioFrame) -> Samples:

@@ -286,6 +286,11 @@ class Delivery:
         self._outputs.extend(Send(message) for message in messages)
 
     @property
+    def waiting_s(self) -> float:
+        """How much audio waits to be sent."""
+        return self._backlog.waiting_samples / self._sample_rate
+
+    @property
     def _reconnects(self) -> int:
         return max(0, self._connections - 1)
 

@@ -4,11 +4,12 @@ The schema of destinations and routes: where calls go.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..dialects import DIALECTS
+from ..dialects import DIALECTS, TERMS, Terms
 from ..plan import ClientTLS, Destination, Encoding, Layout
 from ..routing.patterns import PatternError
 from ..routing.rules import Condition, Fact, Rule
@@ -31,6 +32,15 @@ def _header(name: str, place: Place) -> str:
         raise place.fail("a field that the handshake does not set itself", shown(name))
     return Text("a header field's value", r"[\t\x20-\x7e\xa0-\xff]*", 4_096).read(place)
 
+
+Note = Callable[[str, str], None]
+
+OPTIONS = MapOf(
+    lambda name, place: Text("the value of an option", longest=4_096).read(place),
+    r"[a-z][a-z0-9_]{0,63}",
+    "the name of an option",
+    64,
+)
 
 HEADERS = MapOf(_header, FIELD_NAME, "the name of a header field", 64)
 
@@ -61,11 +71,67 @@ def _check_client_tls(tls: ClientTLS, place: Place) -> None:
         place.fail("one of them", "authorities with verify: false")
 
 
+NATIVE = "recstream"
+_LONGEST_MS = Destination("", "").max_chunk_ms
+
+
 def _destination(**values: Any) -> Destination:
     basic = values.pop("basic", None)
     if basic is not None:
         values.update(basic_user=basic["user"], basic_password=basic["password"])
+    terms = TERMS[values.get("protocol", NATIVE)]
+    values.setdefault("layout", terms.layouts[0])
+    values.setdefault("encoding", terms.encodings[0])
+    values.setdefault("chunk_ms", terms.chunk_ms)
+    values.setdefault("max_chunk_ms", max(terms.chunk_ms, _LONGEST_MS))
+    if values.get("sample_rate") is None:
+        values["sample_rate"] = terms.rates[0]
     return Destination(**values)
+
+
+_NATIVE_KEYS = ("framing", "on_ready_timeout", "include_xml", "stats_every_s")
+
+
+def _check_terms(
+    destination: Destination, terms: Terms, members: Mapping[str, Place], note: Note
+) -> None:
+    """Note what is not to be had with the dialect."""
+    name = destination.protocol
+    chosen: tuple[tuple[str, object, tuple[object, ...]], ...] = (
+        ("layout", destination.layout.value, tuple(each.value for each in terms.layouts)),
+        ("encoding", destination.encoding.value, tuple(each.value for each in terms.encodings)),
+        ("sample_rate", destination.sample_rate, terms.rates),
+    )
+    for key, value, possible in chosen:
+        if value not in possible:
+            words = " or ".join(str(each) for each in possible if each is not None)
+            note(key, f'found "{value}", expected {words} with protocol: {name}')
+    if not terms.least_chunk_ms <= destination.chunk_ms <= terms.most_chunk_ms:
+        span = f"from {terms.least_chunk_ms} to {terms.most_chunk_ms}"
+        note("chunk_ms", f'found "{destination.chunk_ms}", expected {span} with protocol: {name}')
+    if destination.hmac is not None and not terms.signs:
+        note("hmac", f"found it with protocol: {name}, which signs nothing")
+    if name != NATIVE:
+        for key in _NATIVE_KEYS:
+            if key in members and not members[key].empty:
+                note(key, f"found it with protocol: {name}, expected recstream with it")
+    if destination.options:
+        options = members["options"].members("a mapping")
+        for option, value in destination.options:
+            _check_option(option, value, options[option], destination, terms)
+
+
+def _check_option(
+    name: str, value: str, place: Place, destination: Destination, terms: Terms
+) -> None:
+    known = terms.options.get(name)
+    if known is not None:
+        if not known.takes(value):
+            place.fail(known.expected)
+    elif terms.options:
+        place.fail(suggestion(name, list(terms.options)), "an unknown option")
+    else:
+        place.fail(f"no options with protocol: {destination.protocol}", "an option")
 
 
 def _check_destination(destination: Destination, place: Place) -> None:
@@ -90,10 +156,11 @@ def _check_destination(destination: Destination, place: Place) -> None:
         note("bearer", "found it with basic, expected one of them, as both set Authorization")
     scheme = urlsplit(destination.url).scheme
     members = place.members("a mapping")
+    _check_terms(destination, TERMS[destination.protocol], members, note)
     if scheme != "wss" and "tls" in members and not members["tls"].empty:
         note("tls", f"found it with a {scheme}: URL, expected wss: with it")
     if scheme == "file":
-        for key in ("headers", "bearer", "basic", "hmac"):
+        for key in ("protocol", "headers", "bearer", "basic", "hmac"):
             if key in members and not members[key].empty:
                 note(key, "found it with a file: URL, expected ws: or wss: with it")
 
@@ -101,10 +168,11 @@ def _check_destination(destination: Destination, place: Place) -> None:
 DESTINATION_KEYS: dict[str, Any] = {
     "url": URL(),
     "protocol": Choice({name: name for name in DIALECTS}),
+    "options": OPTIONS,
     "framing": Choice({name: name for name in ("any", "plain", "framed")}),
     "layout": choice_of(Layout),
     "encoding": choice_of(Encoding),
-    "sample_rate": Choice({"auto": None, "8000": 8_000, "16000": 16_000}),
+    "sample_rate": Choice({"auto": None, "8000": 8_000, "16000": 16_000, "24000": 24_000}),
     "chunk_ms": Whole(20, 1_000, "milliseconds", 10),
     "max_chunk_ms": Whole(20, 10_000, "milliseconds", 10),
     "headers": HEADERS,

@@ -188,6 +188,8 @@ def _check_sources(configuration: Configuration, root: Place) -> None:
 def _check_reachable(one: Source, first: int, other: Source, second: int, root: Place) -> None:
     for index, network in enumerate(other.networks):
         for earlier in one.networks:
+            if one.identities and one.identities != other.identities:
+                continue
             if network.version == earlier.version and network.subnet_of(earlier):  # type: ignore[arg-type]  # of one version
                 root.document.note(
                     f"sources[{second}].networks[{index}]",

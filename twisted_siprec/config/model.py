@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from ..audio.codec import NAMES, SUPPORTED
 from ..bridge.settings import MediaSettings
 from ..plan import Destination, Secret
 from ..routing.rules import Router, Rule
-from ..sip.events import Limits, Timers, Transport, UserAgentSettings
+from ..sip.authentication import DigestSettings
+from ..sip.digest import Algorithm
+from ..sip.events import Limits, Reuse, Timers, Transport, UserAgentSettings
 
 Network = IPv4Network | IPv6Network
 "The networks that a source sends from."
@@ -63,6 +66,16 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerCredentials:
+    """What we show to peers that ask us for credentials within a call."""
+
+    user: str
+    password: Secret
+    realm: str | None = None
+    "None for any."
+
+
+@dataclass(frozen=True, slots=True)
 class SIP:
     """The signalling side."""
 
@@ -71,7 +84,10 @@ class SIP:
     contact_user: str = UserAgentSettings().contact_user
     session_expires_s: int = 0
     min_se_s: int = 90
-    reuse_flow: bool = True
+    reuse_flow: Reuse = Reuse.ALWAYS
+    domains: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    credentials: tuple[PeerCredentials, ...] = ()
     trace: bool = False
     timers: Timers = field(default_factory=Timers)
     limits: Limits = field(default_factory=Limits)
@@ -88,6 +104,8 @@ class SIP:
             session_expires_s=self.session_expires_s,
             min_se_s=self.min_se_s,
             reuse_flow=self.reuse_flow,
+            domains=tuple(domain.lower() for domain in self.domains),
+            users=self.users,
             trace=self.trace,
         )
 
@@ -107,14 +125,57 @@ class Unknown(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class DigestUsers:
+    """Who may authenticate: the users of a file, or each with a secret kept elsewhere."""
+
+    file: str | None = None
+    secrets: tuple[tuple[str, Secret], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """How the SRCs of a source authenticate (:rfc:`8760`)."""
+
+    users: DigestUsers
+    realm: str = DigestSettings("siprec").realm
+    algorithms: tuple[Algorithm, ...] = DigestSettings("siprec").algorithms
+    userhash: bool = False
+    nonce_s: float = 300.0
+    "How long a nonce may be used."
+
+    @property
+    def settings(self) -> DigestSettings:
+        """The settings of the SIP core."""
+        return DigestSettings(self.realm, self.algorithms, self.userhash)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLimits:
+    """How many calls one source may have; 0 for no limit besides that of all."""
+
+    calls: int = 0
+    calls_per_second: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """One or several SRCs that may send us calls, by the networks that they send from."""
+    """
+    One or several SRCs that may send us calls, known by the networks that they
+    send from, by the names in their certificates, or by both at once.
+    """
 
     name: str
-    networks: tuple[Network, ...]
+    networks: tuple[Network, ...] = ()
+    "None for any, where there are identities."
     allow: bool = True
     strict: bool = False
     non_siprec: NonSIPREC = NonSIPREC.REFUSE
+    identities: tuple[str, ...] = ()
+    "Names of which the peer's verified certificate has to have one; none for no matter."
+    advertise: str | None = None
+    "Our address as these SRCs reach it, for SIP and media; None for that of all."
+    limits: SourceLimits = field(default_factory=SourceLimits)
+    digest: Digest | None = None
 
 
 LOOPBACK = Source("loopback", (ip_network("127.0.0.0/8"), ip_network("::1/128")))
@@ -130,7 +191,7 @@ class MediaConfiguration:
     "The address in our SDP; None for the one that the SRC is reached from."
     ports: tuple[int, int] = (16_384, 32_767)
     "An even first and an odd last port; each stream takes two."
-    codecs: tuple[str, ...] = ("PCMU", "PCMA", "G722", "L16")
+    codecs: tuple[str, ...] = NAMES
     dtmf: bool = True
     jitter_ms: int = MediaSettings().jitter_ms
     start_timeout_s: float = MediaSettings().start_timeout_s
@@ -146,8 +207,14 @@ class MediaConfiguration:
 
     @property
     def codec_names(self) -> frozenset[str]:
-        """The names of all formats that an answer may hold."""
-        return frozenset(self.codecs) | {"CN"} | ({"TELEPHONE-EVENT"} if self.dtmf else set())
+        """The names of all formats that an answer may hold: only what can be decoded here."""
+        usable = frozenset(self.codecs) & SUPPORTED
+        return usable | {"CN"} | ({"TELEPHONE-EVENT"} if self.dtmf else set())
+
+    @property
+    def missing_codecs(self) -> tuple[str, ...]:
+        """Those that are configured and cannot be decoded here."""
+        return tuple(name for name in self.codecs if name not in SUPPORTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +225,8 @@ class CallLimits:
     calls_per_second: float = 100.0
     "0 for no such limit."
     retry_after_s: int = 5
+    lateness_ms: int = 500
+    "How late the event loop may be before new calls are refused; 0 for no such limit."
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,9 +115,11 @@ class Choice(Generic[T]):
     """One of a few words, each of which stands for a value."""
 
     choices: Mapping[str, T]
+    shown: tuple[str, ...] = ()
+    "The words that a mistake names, where not all of them."
 
     def read(self, place: Place) -> T:
-        expected = f"one of {', '.join(self.choices)}"
+        expected = f"one of {', '.join(self.shown or self.choices)}"
         word = place.scalar(expected)
         if word not in self.choices:
             raise place.fail(expected)

@@ -10,34 +10,41 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..audio.codec import SUPPORTED
-from ..sip.events import Limits, Timers, Transport
+from ..audio.codec import NAMES
+from ..sip.digest import Algorithm
+from ..sip.events import Limits, Reuse, Timers, Transport
 from .document import Place
 from .model import (
     SIP,
     CallLimits,
     ClientCertificates,
     Connections,
+    Digest,
+    DigestUsers,
     Level,
     Listener,
     LogConfiguration,
     ManholeConfiguration,
     MediaConfiguration,
     NonSIPREC,
+    PeerCredentials,
     ServerTLS,
     Source,
+    SourceLimits,
     Stopping,
     Unknown,
     WebConfiguration,
 )
-from .readers import Choice, Flag, ListOf, Number, Reader, Section, Text, Whole, choice_of
+from .readers import Choice, Flag, ListOf, MapOf, Number, Reader, Section, Text, Whole, choice_of
 from .values import (
     Authorities,
     HostAndPort,
+    HostName,
     IPAddress,
     NetworkOf,
     ReadableFile,
     SecretOf,
+    UsersFile,
     check_certificate,
 )
 
@@ -122,7 +129,26 @@ SIP_SECTION = Section(
         "contact_user": Text("the user part of a SIP URI", r"[A-Za-z0-9_.!~*'()&=+$,;?/-]+", 64),
         "session_expires_s": Whole(0, 86_400, "seconds"),
         "min_se_s": Whole(90, 86_400, "seconds"),
-        "reuse_flow": Flag(),
+        "reuse_flow": Choice(
+            {
+                "true": Reuse.ALWAYS,
+                "alias": Reuse.ALIAS,
+                "false": Reuse.NEVER,
+                **dict.fromkeys(("yes", "on"), Reuse.ALWAYS),
+                **dict.fromkeys(("no", "off"), Reuse.NEVER),
+            },
+            shown=("true", "alias", "false"),
+        ),
+        "domains": ListOf(HostName(), lone=True),
+        "users": ListOf(Text("the user part of a SIP URI", r"[^@:\s<>]+", 128), lone=True),
+        "credentials": ListOf(
+            Section(
+                PeerCredentials,
+                {"realm": Text(), "user": Text(), "password": SecretOf()},
+                required=("user", "password"),
+            ),
+            longest=64,
+        ),
         "trace": Flag(),
         "timers": Section(
             Timers,
@@ -145,6 +171,7 @@ SIP_SECTION = Section(
                 "uri_octets": Whole(128, 65_536, "octets"),
                 "transactions": Whole(10, 10_000_000),
                 "dialogs": Whole(1, 10_000_000),
+                "pending_invites": Whole(1, 10_000_000),
             },
         ),
         "connections": Section(
@@ -162,16 +189,62 @@ SIP_SECTION = Section(
 
 # --- sources, media, and the rest -------------------------------------------------------
 
+class _DigestUsers:
+    """The name of a file of users, or a mapping of users to their secrets."""
+
+    def read(self, place: Place) -> DigestUsers:
+        if not place.is_mapping:
+            return DigestUsers(file=UsersFile().read(place))
+        users = MapOf(
+            lambda _, secret: SecretOf().read(secret), r"[^:\s]{1,128}", "a name without a colon"
+        )
+        secrets = users.read(place)
+        if not secrets:
+            raise place.fail("one user at least", "an empty mapping")
+        return DigestUsers(secrets=secrets)
+
+
+DIGEST = Section(
+    Digest,
+    {
+        "realm": Text("a realm, such as our domain", r'[^\r\n\x00"\\]+', 128),
+        "users": _DigestUsers(),
+        "algorithms": ListOf(choice_of(Algorithm), distinct=True, some=True),
+        "userhash": Flag(),
+        "nonce_s": Number(5, 86_400, "seconds"),
+    },
+    required=("users",),
+)
+
+
+def _check_source(source: Source, place: Place) -> None:
+    if not source.networks and not source.identities:
+        place.fail("the key networks or identities", "none")
+
+
 SOURCE = Section(
     Source,
     {
         "name": NAME,
         "networks": ListOf(NetworkOf(), lone=True),
+        "identities": ListOf(
+            Text("a name in a certificate, such as sbc.example.com", r"[^\s]+", 253), lone=True
+        ),
         "allow": Flag(),
         "strict": Flag(),
         "non_siprec": choice_of(NonSIPREC),
+        "advertise": IPAddress(wildcard=False),
+        "limits": Section(
+            SourceLimits,
+            {
+                "calls": Whole(0, 1_000_000),
+                "calls_per_second": Number(0, 100_000, "calls"),
+            },
+        ),
+        "digest": DIGEST,
     },
-    required=("name", "networks"),
+    required=("name",),
+    check=_check_source,
 )
 SOURCES = ListOf(SOURCE)
 UNKNOWN = choice_of(Unknown)
@@ -197,9 +270,7 @@ MEDIA = Section(
         "address": IPAddress(),
         "advertise": IPAddress(wildcard=False),
         "ports": _PortRange(),
-        "codecs": ListOf(
-            Choice({name: name for name in sorted(SUPPORTED)}), distinct=True, some=True
-        ),
+        "codecs": ListOf(Choice({name: name for name in sorted(NAMES)}), distinct=True, some=True),
         "dtmf": Flag(),
         "jitter_ms": Whole(0, 2_000, "milliseconds"),
         "start_timeout_s": Number(0.1, 60, "seconds"),
@@ -219,6 +290,7 @@ LIMITS = Section(
         "calls": Whole(1, 1_000_000),
         "calls_per_second": Number(0, 100_000, "calls"),
         "retry_after_s": Whole(0, 3_600, "seconds"),
+        "lateness_ms": Whole(0, 60_000, "milliseconds"),
     },
 )
 

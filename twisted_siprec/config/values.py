@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from ..plan import Secret
+from ..sip.accounts import LONGEST_USERS_FILE, Accounts
 from .document import Place, shown
 from .mistakes import Unreadable
 from .model import Network
@@ -115,6 +116,35 @@ class ReadableFile:
             raise place.fail(self.what, f"{shown(path)}, which is no file")
         if not os.access(path, os.R_OK):
             raise place.fail(f"{self.what} that this user may read", shown(path))
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class HostName:
+    """A host name or an IP address."""
+
+    def read(self, place: Place) -> str:
+        text = place.scalar("a host name or an IP address")
+        if not is_host(text):
+            raise place.fail("a host name or an IP address")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class UsersFile:
+    """A file of users and their secrets, as :mod:`twisted_siprec.sip.accounts` has it."""
+
+    def read(self, place: Place) -> str:
+        path = ReadableFile("a file of users").read(place)
+        try:
+            with open(path, encoding="utf-8") as file:
+                users = Accounts.parse(file.read(LONGEST_USERS_FILE))
+        except (OSError, ValueError) as error:
+            # What stands in the file must not get into the log.
+            reason = "no UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+            raise place.fail("a file of users", f"{shown(path)} ({reason})") from None
+        if not len(users):
+            raise place.fail("a file of users", f"{shown(path)}, which has none")
         return path
 
 

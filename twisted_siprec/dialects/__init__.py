@@ -11,13 +11,26 @@ from collections.abc import Callable, Mapping
 
 from ..errors import LocalError
 from ..plan import Destination
+from .audiohook import AudioHookDialect
 from .base import Dialect
 from .native import RecstreamDialect
+from .terms import NATIVE, Terms
+from .twilio import TwilioDialect
+from .twilio_kin import KIN
+
+_FOREIGN = (TwilioDialect, *KIN, AudioHookDialect)
 
 DIALECTS: Mapping[str, Callable[[Destination], Dialect]] = {
     RecstreamDialect.name: RecstreamDialect,
+    **{spoken.name: spoken for spoken in _FOREIGN},
 }
 "What ``protocol`` of a destination may be, and what makes the dialect of a stream."
+
+TERMS: Mapping[str, Terms] = {
+    RecstreamDialect.name: NATIVE,
+    **{spoken.name: spoken.TERMS for spoken in _FOREIGN},
+}
+"What each of them asks of its destination."
 
 
 def dialect(destination: Destination) -> Dialect:
@@ -33,4 +46,4 @@ def dialect(destination: Destination) -> Dialect:
     return make(destination)
 
 
-__all__ = ["DIALECTS", "Dialect", "RecstreamDialect", "dialect"]
+__all__ = ["DIALECTS", "TERMS", "Dialect", "RecstreamDialect", "Terms", "dialect"]

@@ -33,6 +33,10 @@ ANSWERED = Capabilities(waits_for_ready=True, announces_gaps=False, sends_again=
 "It says when it is ready, and when it has done."
 
 
+class UnusableSecret(Exception):
+    """A secret of a destination is not of the form that its dialect signs with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A handshake as it will be sent, for those who sign it."""
@@ -81,7 +85,11 @@ class Foreign:
         return ()
 
     def proof(self, request: Request, secrets: Secrets) -> Headers:
-        """Header fields that prove who we are. Called after :meth:`headers`."""
+        """
+        Header fields that prove who we are. Called after :meth:`headers`.
+
+        :raises UnusableSecret: where nothing can be signed with the key.
+        """
         return () if secrets.token is None else (("Authorization", f"Bearer {secrets.token}"),)
 
     def opened(self, subprotocol: str | None) -> Capabilities:

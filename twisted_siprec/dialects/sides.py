@@ -24,11 +24,7 @@ def sides(channels: tuple[ChannelStart, ...], first: str) -> Sides:
         channel, the first channel is the first side.
     """
     everyone = range(len(channels))
-    own = tuple(
-        index
-        for index in everyone
-        if _known(channels[index], first)
-    )
+    own = tuple(index for index in everyone if _known(channels[index], first))
     if not own and first in _ROLES:
         # One whose role is known to be the other is not taken for want of a better.
         own = tuple(index for index in everyone if channels[index].plan.role not in _ROLES)[:1]
@@ -45,6 +41,7 @@ class Folding:
     """
 
     def __init__(self, start: StreamStart, first: str) -> None:
+        self._channels = start.channels
         self._width = start.width
         self._encoding = start.encoding
         if start.destination.layout is Layout.MONO:
@@ -58,6 +55,17 @@ class Folding:
     def present(self) -> tuple[bool, bool]:
         """Which sides there are."""
         return bool(self._sides[0]), bool(self._sides[1])
+
+    @property
+    def parties(self) -> tuple[ChannelStart | None, ChannelStart | None]:
+        """Whose the sides are, where each is of one channel."""
+        own, other = self._sides
+        if self._width == 1 and len(self._channels) > 1:
+            return None, None
+        return self._party(own), self._party(other)
+
+    def _party(self, side: tuple[int, ...]) -> ChannelStart | None:
+        return self._channels[side[0]] if len(side) == 1 else None
 
     def split(self, audio: Audio) -> tuple[bytes | None, bytes | None]:
         """The two sides, each by itself; None for one that there is not."""

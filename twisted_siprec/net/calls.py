@@ -11,6 +11,7 @@ from typing import Protocol
 from ..plan import StreamStatistics
 from ..sip.events import Traced
 from .call_events import CallListener
+from .outlet import Tap
 
 Value = str | int | float | bool | None
 "What a cell of a table shows."
@@ -70,6 +71,15 @@ class WatchedRecorder(Recorder, Protocol):
 
     def streams(self, id: str) -> tuple[StreamStatistics, ...]:
         """What came so far on the streams of a call; nothing where it is not received."""
+
+    def waiting(self) -> Mapping[str, float]:
+        """By destination, the seconds of audio that are not handed over yet, of all calls."""
+
+    def tap(self, id: str, tap: Tap) -> Callable[[], None]:
+        """
+        Show ``tap`` what the consumers of a call get, from now on. Call the
+        result to show no more.
+        """
 
     def pause(self, id: str) -> bool:
         """Record nothing of a call until it is resumed. False where there is no such call."""

@@ -11,7 +11,7 @@ import os
 from base64 import b64encode
 from pathlib import Path
 
-from ..dialects.foreign import Foreign, Request, Secrets
+from ..dialects.foreign import Foreign, Request, Secrets, UnusableSecret
 from ..plan import Destination, Secret
 
 MAX_SECRET_OCTETS = 64 * 1024
@@ -77,7 +77,11 @@ def foreign_authorization(
         None if bearer is None else read_secret(bearer),
         None if key is None else read_secret(key),
     )
-    return (*_basic(destination), *spoken.proof(request, secrets))
+    try:
+        proof = spoken.proof(request, secrets)
+    except UnusableSecret as error:
+        raise SecretError(str(error)) from error
+    return (*_basic(destination), *proof)
 
 
 def _basic(destination: Destination) -> tuple[tuple[str, str], ...]:

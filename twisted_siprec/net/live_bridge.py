@@ -5,7 +5,7 @@ go to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from ..bridge.bridge import Bridge, Surroundings
 from ..bridge.consumers import Block
 from ..bridge.settings import MediaSettings
-from ..dialects.base import Audio, StreamStart
+from ..dialects.base import Audio, Event, StreamStart
 from ..plan import (
     BridgeClosed,
     BridgeOpened,
@@ -31,7 +31,7 @@ from ..plan import (
 )
 from .block_queue import BlockQueue
 from .media import NoPorts
-from .outlet import OpenOutlet, Outlet
+from .outlet import OpenOutlet, Outlet, Tap
 from .ports import PortRange
 from .rtcp_exchange import Reporting, RTCPExchange
 from .rtp_port import OpenPair, PortPair
@@ -87,6 +87,7 @@ class LiveBridge:
         self._receive_on(pairs, now)
         self._queue = BlockQueue()
         self._outlets: dict[int, tuple[StreamStart, Outlet]] = {}
+        self._taps: list[Tap] = []
         self._stopped: list[Deferred[DeliveryStatistics]] = []
         self._fault: Failure | None = None
         self._delivered = Deferred.fromCoroutine(self._deliver()).addErrback(self._note_fault)
@@ -195,7 +196,9 @@ class LiveBridge:
         for number, start in block.opened:
             self._outlets[number] = start, self._place.open_outlet(start, self._place.report)
         for number, items in block.parts:
-            outlet = self._outlets[number][1]
+            start, outlet = self._outlets[number]
+            for tap in self._taps:
+                self._let_see(tap, start, items)
             for item in items:
                 if isinstance(item, Audio):
                     outlet.carry(item)
@@ -204,6 +207,29 @@ class LiveBridge:
         for number in block.stopped:
             start, outlet = self._outlets.pop(number)
             self._stop(start, outlet, EndReason.CALL_ENDED)
+
+    def tap(self, tap: Tap) -> Callable[[], None]:
+        """Show what the outlets get; call the result to show no more."""
+        self._taps.append(tap)
+
+        def leave() -> None:
+            if tap in self._taps:
+                self._taps.remove(tap)
+
+        return leave
+
+    def _let_see(self, tap: Tap, start: StreamStart, items: Sequence[Audio | Event]) -> None:
+        try:
+            for item in items:
+                tap(start, item)
+        except Exception:  # noqa: BLE001 - who only looks on must not harm the delivery
+            self._log.failure("{bridge}: a tap failed", bridge=self.bridge)
+            self._taps.remove(tap)
+
+    def waiting(self) -> Iterator[tuple[str, float]]:
+        """For each outlet its destination, and the seconds of audio not handed over yet."""
+        for start, outlet in self._outlets.values():
+            yield start.destination.name, outlet.waiting_s
 
     def _stop(self, start: StreamStart, outlet: Outlet, reason: EndReason) -> None:
         """Say stop to an outlet, and wait for its account no longer than is allowed."""

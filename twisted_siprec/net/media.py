@@ -7,7 +7,7 @@ The media plane as signalling sees it: three requests and their reports.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -21,6 +21,7 @@ from ..plan import (
     Report,
     StreamStatistics,
 )
+from .outlet import Tap
 
 
 class NoPorts(Exception):
@@ -44,6 +45,15 @@ class Media(Protocol):
 
     def statistics(self, bridge: str) -> tuple[StreamStatistics, ...]:
         """What came so far on the streams of a bridge; nothing where it is not open."""
+
+    def waiting(self) -> Mapping[str, float]:
+        """By destination, the seconds of audio that are not handed over yet, of all bridges."""
+
+    def tap(self, bridge: str, tap: Tap) -> Callable[[], None]:
+        """
+        Show ``tap`` what the consumers of a bridge get, from now on. Call the
+        result to show no more; it may be called after the bridge's end.
+        """
 
     def listen(self, listener: Callable[[Report], None]) -> None:
         """Every report from now on goes to ``listener`` too."""

@@ -20,6 +20,10 @@ class Outlet(Protocol):
     blocks, raises, or waits for the consumer.
     """
 
+    @property
+    def waiting_s(self) -> float:
+        """How much audio was carried and is not handed over yet."""
+
     def carry(self, audio: Audio) -> None:
         """The next audio. Positions are contiguous but for gaps with ``filled: none``."""
 
@@ -34,6 +38,9 @@ class Outlet(Protocol):
         fails. Calling it twice gives the same result.
         """
 
+
+Tap = Callable[[StreamStart, Audio | Event], None]
+"Takes what the outlets of a bridge get, besides them."
 
 OpenOutlet = Callable[[StreamStart, Callable[[Report], None]], Outlet]
 "Makes the outlet of a stream; the second argument takes its reports."

@@ -84,6 +84,11 @@ class WebSocketOutlet:
 
     # --- what the media plane does -----------------------------------------------
 
+    @property
+    def waiting_s(self) -> float:
+        """How much audio waits to be sent."""
+        return self._delivery.waiting_s
+
     def carry(self, audio: Audio) -> None:
         """The next audio."""
         self._driver.attempt(self._delivery.carry, audio)

@@ -14,7 +14,8 @@ import secrets
 import time
 import uuid
 from base64 import b64encode
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -40,7 +41,7 @@ from ..plan import (
 )
 from .live_bridge import LiveBridge, Workplace
 from .media import NoPorts
-from .outlet import OpenOutlet
+from .outlet import OpenOutlet, Tap
 from .ports import PortRange
 from .rtcp_exchange import Reporting
 from .rtp_port import BoundPair, OpenPair
@@ -113,6 +114,10 @@ class LocalMedia:
         """The ports, for those who count them."""
         return self._place.ports
 
+    def limit(self, max_bridges: int) -> None:
+        """From now on there may be so many bridges; those that are open stay."""
+        self._settings = replace(self._settings, max_bridges=max_bridges)
+
     def open(self, plan: BridgePlan) -> Deferred[BridgeOpened]:
         """See :meth:`.media.Media.open`."""
         if plan.bridge in self._bridges or plan.bridge in self._closing:
@@ -164,6 +169,19 @@ class LocalMedia:
         """See :meth:`.media.Media.statistics`."""
         live = self._bridges.get(bridge)
         return live.core.statistics() if live is not None else ()
+
+    def waiting(self) -> Mapping[str, float]:
+        """See :meth:`.media.Media.waiting`."""
+        totals: dict[str, float] = {}
+        for live in self._bridges.values():
+            for destination, seconds in live.waiting():
+                totals[destination] = totals.get(destination, 0.0) + seconds
+        return totals
+
+    def tap(self, bridge: str, tap: Tap) -> Callable[[], None]:
+        """See :meth:`.media.Media.tap`."""
+        live = self._bridges.get(bridge)
+        return live.tap(tap) if live is not None else lambda: None
 
     def listen(self, listener: Callable[[Report], None]) -> None:
         """See :meth:`.media.Media.listen`."""

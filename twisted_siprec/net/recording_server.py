@@ -37,6 +37,7 @@ from .call_log import source_text
 from .calls import CallSummary, Value
 from .chronicle import Chronicle
 from .media import Media, NoPorts
+from .outlet import Tap
 from .recording import Reception, Recording
 from .sip_trace import SIPTrace
 from .sip_transport import SIPTransport
@@ -385,6 +386,18 @@ class RecordingServer:
     def streams(self, id: str) -> tuple[StreamStatistics, ...]:
         """What came so far on the streams of a call; nothing where it is not received."""
         return self._media.statistics(id)
+
+    def change(self, limits: Limits) -> None:
+        """From now on these hold."""
+        self._limits = limits
+
+    def waiting(self) -> Mapping[str, float]:
+        """By destination, the seconds of audio that are not handed over yet."""
+        return self._media.waiting()
+
+    def tap(self, id: str, tap: Tap) -> Callable[[], None]:
+        """Show what the consumers of a call get; call the result to show no more."""
+        return self._media.tap(id, tap)
 
     def drain(self) -> None:
         """Take no new call; those in progress go on."""

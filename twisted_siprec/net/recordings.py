@@ -172,6 +172,11 @@ class Recording:
 
     # --- the outlet --------------------------------------------------------------
 
+    @property
+    def waiting_s(self) -> float:
+        """How much audio waits to be written."""
+        return sum(audio.samples for audio in self._waiting) / self._start.sample_rate
+
     def carry(self, audio: Audio) -> None:
         """The next audio: it waits for the next batch; of too much, the oldest gives way."""
         if self._ending is not None or audio.samples <= 0:

@@ -90,7 +90,9 @@ class ServerContext:
         try:
             self._context = _context(self._settings)
         except CertificateError as error:
-            self._log.error("a renewed certificate cannot be used, the old one is: {error}", error=error)
+            self._log.error(
+                "a renewed certificate cannot be used, the old one is: {error}", error=error
+            )
         else:
             self._log.info("{file} was renewed", file=self._settings.certificate)
 

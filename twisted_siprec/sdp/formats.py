@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..plan import Codec
 from .description import Attribute, Media
+from .parameters import answered, decodable
 
 EVENTS = "TELEPHONE-EVENT"
 COMFORT_NOISE = "CN"
@@ -49,11 +50,6 @@ _FMTP = re.compile(r"^(\d{1,3})\s+(\S.*)$")
 
 _SPELLING = {EVENTS: "telephone-event", "OPUS": "opus"}
 
-_OPUS_ANSWERED = frozenset(
-    {"maxplaybackrate", "maxaveragebitrate", "stereo", "cbr", "useinbandfec", "usedtx"}
-)
-"Parameters of the receiver's own (:rfc:`7587#section-6.1`); others are left out of an answer."
-
 _MAX_CHANNELS = 2
 
 
@@ -71,7 +67,7 @@ class Format:
         payload_type = self.codec.payload_type
         rtpmap = self.rtpmap or _spelt(self.codec)
         lines = [Attribute("rtpmap", f"{payload_type} {rtpmap}")]
-        parameters = _answered_parameters(self.codec)
+        parameters = answered(self.codec)
         if parameters:
             lines.append(Attribute("fmtp", f"{payload_type} {parameters}"))
         return tuple(lines)
@@ -103,8 +99,8 @@ def read(media: Media) -> tuple[tuple[Format, ...], tuple[Remark, ...]]:
 
 
 def takes(supported: frozenset[str], codec: Codec) -> bool:
-    """Whether the policy, encoding names in upper case, has this codec."""
-    return codec.name in supported and codec.channels <= _MAX_CHANNELS
+    """Whether the policy, encoding names in upper case, has this codec, as it is offered."""
+    return codec.name in supported and codec.channels <= _MAX_CHANNELS and decodable(codec)
 
 
 def _by_payload_type(pattern: re.Pattern[str], values: tuple[str, ...]) -> dict[int, re.Match[str]]:
@@ -138,19 +134,6 @@ def _spelt(codec: Codec) -> str:
     name = _SPELLING.get(codec.name, codec.name)
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
     return f"{name}/{codec.clock_rate}{channels}"
-
-
-def _answered_parameters(codec: Codec) -> str:
-    if codec.name == EVENTS:
-        # A receiver that takes events must say which (:rfc:`4733#section-2.5.1.1`).
-        return codec.parameters or "0-15"
-    if codec.name == "OPUS":
-        return ";".join(
-            parameter.strip()
-            for parameter in codec.parameters.split(";")
-            if parameter.partition("=")[0].strip().lower() in _OPUS_ANSWERED
-        )
-    return codec.parameters
 
 
 _OFFERABLE = (

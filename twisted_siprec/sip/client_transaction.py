@@ -8,6 +8,10 @@ The INVITE machine::
       │ A: again, B: give up │ 3xx-6xx: ACK
       └──────────────────────┴─────────► Completed ──D──► Terminated
 
+It is cancelled when it is not wanted any more, or by timer C, but not before a
+1xx came (:rfc:`3261#section-9.1`): from Calling it goes to Abandoned and waits
+for that, from Proceeding to Cancelling, where the end is waited for 64 T1 long.
+
 and the other one::
 
     Trying ──1xx──► Proceeding ──final──► Completed ──K──► Terminated
@@ -20,17 +24,23 @@ from .events import Hop, Timers
 from .machine import Action, Input, Machine, Start, State, Stop, Table, Timer
 from .message import Headers, Request, Response
 
+_RUNNING = (Timer.A, Timer.B, Timer.C, Timer.CANCELLED)
+
 _INVITE_ENDS: dict[Timer | Input, tuple[State, tuple[Action | Start | Stop, ...]]] = {
     Input.SUCCESS: (
         State.ACCEPTED,
-        (Action.TELL, Stop((Timer.A, Timer.B, Timer.C)), Start(Timer.M)),
+        (Action.TELL, Stop(_RUNNING), Start(Timer.M)),
     ),
     Input.FAILURE: (
         State.COMPLETED,
-        (Action.ACKNOWLEDGE, Action.TELL, Stop((Timer.A, Timer.B, Timer.C)), Start(Timer.D)),
+        (Action.ACKNOWLEDGE, Action.TELL, Stop(_RUNNING), Start(Timer.D)),
     ),
     Input.UNSENT: (State.TERMINATED, (Action.TELL_UNSENT,)),
 }
+_CANCEL: tuple[State, tuple[Action | Start | Stop, ...]] = (
+    State.CANCELLING,
+    (Action.CANCEL, Stop((Timer.A, Timer.B, Timer.C)), Start(Timer.CANCELLED)),
+)
 
 INVITE: Table = {
     (State.CALLING, Timer.A): (State.CALLING, (Action.RESEND, Start(Timer.A))),
@@ -42,10 +52,22 @@ INVITE: Table = {
     (State.CALLING, Input.SUCCESS): _INVITE_ENDS[Input.SUCCESS],
     (State.CALLING, Input.FAILURE): _INVITE_ENDS[Input.FAILURE],
     (State.CALLING, Input.UNSENT): _INVITE_ENDS[Input.UNSENT],
-    (State.PROCEEDING, Timer.C): (State.TERMINATED, (Action.TELL_TIMEOUT,)),
+    (State.CALLING, Input.CANCEL): (State.ABANDONED, ()),
+    (State.ABANDONED, Timer.A): (State.ABANDONED, (Action.RESEND, Start(Timer.A))),
+    (State.ABANDONED, Timer.B): (State.TERMINATED, (Action.TELL_TIMEOUT,)),
+    (State.ABANDONED, Input.PROVISIONAL): _CANCEL,
+    (State.ABANDONED, Input.SUCCESS): _INVITE_ENDS[Input.SUCCESS],
+    (State.ABANDONED, Input.FAILURE): _INVITE_ENDS[Input.FAILURE],
+    (State.ABANDONED, Input.UNSENT): _INVITE_ENDS[Input.UNSENT],
+    (State.PROCEEDING, Timer.C): _CANCEL,
+    (State.PROCEEDING, Input.CANCEL): _CANCEL,
     (State.PROCEEDING, Input.SUCCESS): _INVITE_ENDS[Input.SUCCESS],
     (State.PROCEEDING, Input.FAILURE): _INVITE_ENDS[Input.FAILURE],
     (State.PROCEEDING, Input.UNSENT): _INVITE_ENDS[Input.UNSENT],
+    (State.CANCELLING, Timer.CANCELLED): (State.TERMINATED, (Action.TELL_TIMEOUT,)),
+    (State.CANCELLING, Input.SUCCESS): _INVITE_ENDS[Input.SUCCESS],
+    (State.CANCELLING, Input.FAILURE): _INVITE_ENDS[Input.FAILURE],
+    (State.CANCELLING, Input.UNSENT): _INVITE_ENDS[Input.UNSENT],
     (State.ACCEPTED, Input.SUCCESS): (State.ACCEPTED, (Action.ACKNOWLEDGE,)),
     (State.ACCEPTED, Timer.M): (State.TERMINATED, ()),
     (State.COMPLETED, Input.FAILURE): (State.COMPLETED, (Action.ACKNOWLEDGE,)),
@@ -73,13 +95,20 @@ NON_INVITE: Table = {
 }
 
 
+_PENDING = frozenset(
+    {State.CALLING, State.ABANDONED, State.TRYING, State.PROCEEDING, State.CANCELLING}
+)
+
+
 class ClientTransaction:
     """One request of ours, and where it went."""
 
     __slots__ = (
         "acknowledgement",
+        "attempt",
         "dialog",
         "fallback",
+        "headers",
         "hop",
         "machine",
         "name",
@@ -97,6 +126,8 @@ class ClientTransaction:
         now: float,
         fallback: tuple[Request, Hop] | None = None,
         refresh: bool = False,
+        headers: tuple[tuple[str, str], ...] = (),
+        attempt: int = 1,
     ) -> None:
         self.name = name
         self.dialog = dialog
@@ -106,6 +137,10 @@ class ClientTransaction:
         "What to send where this cannot be: the same by UDP."
         self.refresh = refresh
         "It refreshes the session timer."
+        self.headers = headers
+        "What it was given besides what all requests have, to be sent again with credentials."
+        self.attempt = attempt
+        "Which one it is of those that credentials were asked for."
         self.acknowledgement: tuple[Hop, bytes] | None = None
         "The ACK and its way, to send again for each retransmission of the response."
         self.machine = self._machine(timers, now)
@@ -125,7 +160,7 @@ class ClientTransaction:
     @property
     def pending(self) -> bool:
         """No final response has come."""
-        return self.machine.state in (State.CALLING, State.TRYING, State.PROCEEDING)
+        return self.machine.state in _PENDING
 
     def fall_back(self, timers: Timers, now: float) -> bool:
         """Go over to the other transport, if there is one: True where it is to be sent again."""
@@ -153,4 +188,21 @@ def acknowledgement(request: Request, response: Response) -> Request:
     ]
     return Request(
         Headers(fields), charset=request.charset, method="ACK", uri_text=request.uri_text
+    )
+
+
+def cancellation(request: Request) -> Request:
+    """The CANCEL of an INVITE (:rfc:`3261#section-9.1`): its branch, its way, its numbers."""
+    cseq = request.cseq
+    fields = [
+        ("Via", request.headers.first("Via") or ""),
+        *(("Route", value) for value in request.headers.get_all("Route")),
+        ("Max-Forwards", "70"),
+        ("From", request.headers.get("From") or ""),
+        ("To", request.headers.get("To") or ""),
+        ("Call-ID", request.call_id or ""),
+        ("CSeq", f"{cseq.sequence if cseq is not None else 0} CANCEL"),
+    ]
+    return Request(
+        Headers(fields), charset=request.charset, method="CANCEL", uri_text=request.uri_text
     )

@@ -33,6 +33,7 @@ class Dialog:
 
     __slots__ = (
         "acceptance",
+        "aliased",
         "asked",
         "asking",
         "call_id",
@@ -87,6 +88,8 @@ class Dialog:
         self.waiting_bye: tuple[str, str] | None = None
         "The transaction and the Reason of a BYE that waits for the ACK (section 15)."
         self.flow: Flow | None = flow
+        self.aliased = False
+        "The peer wants its connection used for our requests, and has proved who it is."
         self.via_host = flow.advertised
         self.transport = flow.transport
         self.contact = ""
@@ -103,6 +106,7 @@ class Dialog:
         self.flow = flow
         self.transport = flow.transport
         self.via_host = flow.advertised
+        self.aliased = _is_alias(request, flow)
         allow = request.headers.get_all("Allow")
         if allow:
             self.peer_allows = frozenset(method.upper() for method in allow)
@@ -230,6 +234,13 @@ def _source_uri(flow: Flow) -> str:
     """What stands in for the Contact that a peer did not send."""
     host = f"{bracketed(flow.remote[0])}:{flow.remote[1]}"
     return f"sip:{host};transport={flow.transport.value.lower()}"
+
+
+def _is_alias(request: Request, flow: Flow) -> bool:
+    """Only who was authenticated by TLS may have a connection reused (:rfc:`5923#section-9`)."""
+    via = request.top_via
+    asked = via is not None and "alias" in via.parameters
+    return asked and flow.transport is Transport.TLS and bool(flow.identities)
 
 
 def _same_listener(transport: Transport, flow: Flow) -> bool:

@@ -44,6 +44,7 @@ class Dialogs:
         self._server = server
         self._client = client
         self._by_name: dict[str, Dialog] = {}
+        self._pending: set[str] = set()
 
     def __len__(self) -> int:
         return sum(dialog.state is not DialogState.ENDED for dialog in self._by_name.values())
@@ -66,12 +67,18 @@ class Dialogs:
 
     # --- beginning ------------------------------------------------------------
 
+    @property
+    def pending(self) -> int:
+        """How many INVITEs outside of dialogs are not answered."""
+        return len(self._pending)
+
     def open(self, transaction: ServerTransaction, flow: Flow) -> Dialog:
         """The dialog that an INVITE will make, if it is accepted."""
         request = transaction.request
         session_id = self._token(32) if "Session-ID" in request.headers else None
         dialog = Dialog(transaction.local_tag, request, flow, session_id)
         self._by_name[dialog.name] = dialog
+        self._pending.add(dialog.name)
         self.asked(dialog, transaction)
         return dialog
 
@@ -92,10 +99,12 @@ class Dialogs:
         """Forget a dialog without a word: it never was, or its BYE is through."""
         self._agenda.set(("dialog", dialog.name), None)
         self._by_name.pop(dialog.name, None)
+        self._pending.discard(dialog.name)
 
     def accepted(self, dialog: Dialog, transaction: ServerTransaction, now: float) -> None:
         """We sent a 2xx to an INVITE."""
         dialog.state = DialogState.CONFIRMED
+        self._pending.discard(dialog.name)
         dialog.acceptance = Acceptance(transaction, self._settings.timers, now)
         self.schedule(dialog)
 
@@ -196,11 +205,22 @@ class Dialogs:
             refresh=refresh,
         )
 
+    def cancel_invites(self, dialog: Dialog, now: float) -> bool:
+        """Give our re-INVITE up, if one is on its way."""
+        names = [name for name, method in dialog.asking.items() if method == "INVITE"]
+        for name in names:
+            self._client.cancel(name, now)
+        return bool(names)
+
     def answered(self, outcome: Outcome, now: float) -> None:
         """A request of ours has ended."""
         transaction, status = outcome.transaction, outcome.status
         method = transaction.request.method
         dialog = self._by_name.get(transaction.dialog)
+        if dialog is not None and status in (401, 407):
+            dialog.asking.pop(transaction.name, None)
+            if self._client.send_again(dialog, outcome, now):
+                return
         self._outbox.tell(
             Answered(transaction.dialog, method, transaction.name, status, outcome.response)
         )
@@ -290,6 +310,7 @@ class Dialogs:
             if transaction is not None:
                 self._server.answer(transaction, now, 487)
         dialog.asked.clear()
+        self.cancel_invites(dialog, now)
         self._outbox.tell(Ended(dialog.name, reason, request))
         if not (bye and self._say_bye(dialog, now)):
             self.drop(dialog)

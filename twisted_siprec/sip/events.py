@@ -244,6 +244,17 @@ Output = (
 # --- settings ------------------------------------------------------------------------
 
 
+class Reuse(Enum):
+    """When our requests go by the connection that the peer opened (:rfc:`5923`)."""
+
+    ALWAYS = "true"
+    "Whenever it is there; and by UDP to where the last request came from."
+    ALIAS = "alias"
+    "By TLS, where the peer asked for it in its Via and proved who it is (section 9)."
+    NEVER = "false"
+    "To Contact and Record-Route alone."
+
+
 @dataclass(frozen=True, slots=True)
 class Timers:
     """The timers of :rfc:`3261` appendix A that are configured; all in seconds."""
@@ -269,6 +280,8 @@ class Limits:
     uri_octets: int = 2_048
     transactions: int = 20_000
     dialogs: int = 10_000
+    pending_invites: int = 500
+    "INVITEs outside of dialogs that our transaction user has not answered yet."
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +304,10 @@ class UserAgentSettings:
         "application/rs-metadata",
         "multipart/mixed",
     )
-    reuse_flow: bool = True
+    reuse_flow: Reuse = Reuse.ALWAYS
     "Our requests prefer the flow on which the SRC's last request came (SRCs behind NAT)."
+    domains: tuple[str, ...] = ()
+    "Hosts of Request-URIs that we serve, besides our own addresses; none for all."
+    users: tuple[str, ...] = ()
+    "User parts that we serve, besides that of our Contact; none for all."
     trace: bool = False

@@ -19,8 +19,10 @@ class State(Enum):
     """The states of all four machines."""
 
     CALLING = "Calling"
+    ABANDONED = "Calling, to be cancelled when it may be"
     TRYING = "Trying"
     PROCEEDING = "Proceeding"
+    CANCELLING = "Proceeding, cancelled"
     COMPLETED = "Completed"
     CONFIRMED = "Confirmed"
     ACCEPTED = "Accepted"
@@ -47,6 +49,8 @@ class Timer(Enum):
     "The 200 ms after which an INVITE is answered 100."
     EXPIRES = "Expires"
     "The INVITE's own Expires."
+    CANCELLED = "cancelled"
+    "How long the final response to a cancelled INVITE is waited for (:rfc:`3261#section-9.1`)."
     ABANDON = "abandon"
     "A request that our transaction user never answers."
 
@@ -60,6 +64,7 @@ class Input(Enum):
     SUCCESS = "a 2xx"
     FAILURE = "a 3xx to 6xx"
     UNSENT = "it cannot be sent"
+    CANCEL = "it is not wanted any more"
 
 
 class Action(Enum):
@@ -69,6 +74,7 @@ class Action(Enum):
     RESEND = "send the last message again"
     SEND_TRYING = "answer 100"
     ACKNOWLEDGE = "send the ACK of this response"
+    CANCEL = "send its CANCEL"
     TELL = "the response is for the transaction user"
     TELL_EXPIRED = "the INVITE's Expires has passed"
     TELL_TIMEOUT = "no response came"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ..errors import RemoteError
 from .answering import ServerTransactions
+from .authentication import Gate
 from .dialog import Dialog, DialogState
 from .dialogs import Dialogs
 from .events import (
@@ -33,6 +34,7 @@ from .screening import (
     check_content,
     check_extensions,
     check_method,
+    check_served,
     check_syntax,
     check_uri,
     has_offer,
@@ -54,14 +56,18 @@ class Reception:
         outbox: Outbox,
         server: ServerTransactions,
         dialogs: Dialogs,
+        gate: Gate | None = None,
     ) -> None:
         self._settings = settings
         self._token = token
         self._outbox = outbox
         self._server = server
         self._dialogs = dialogs
+        self._gate = gate
         self.retry_after_s: int | None = None
         "While not None, new dialogs are refused with 503 and this Retry-After."
+        self.overload_retry_after_s: int | None = None
+        "While not None, new INVITEs are refused in the same way, and all else is served."
         self.options_body = b""
         "What OPTIONS are answered with, for peers that accept SDP."
 
@@ -83,25 +89,39 @@ class Reception:
             return
         opened = self._server.open(key, request, flow, now)
         try:
-            self._serve(opened, len(octets), now)
+            self._check(opened, len(octets), now)
+            self._serve(opened, now)
         except RemoteError as error:
             self._tell_refused(opened.request, flow, error)
             self.fail(opened, now, error.status, error.reason, error.headers)
         if flow.transport.reliable and not _is_whole(request):
             self._outbox.tell(CloseFlow(flow, "the end of the message is not known"))
 
-    def _serve(self, opened: ServerTransaction, octets: int, now: float) -> None:
-        """Check a request in the order of :rfc:`3261#section-8.2`, and serve it."""
-        request, flow = opened.request, opened.flow
-        check_syntax(request, self._settings.limits, octets, stream=flow.transport.reliable)
-        check_method(request, self._settings)
+    def _check(self, opened: ServerTransaction, octets: int, now: float) -> None:
+        """Check a request in the order of :rfc:`3261#section-8.2`."""
+        request, flow, settings = opened.request, opened.flow, self._settings
+        check_syntax(request, settings.limits, octets, stream=flow.transport.reliable)
+        credentials = None
+        if self._gate is not None and request.method != "CANCEL":
+            credentials = self._gate(request, flow, now)
+        check_method(request, settings)
+        if request.method == "CANCEL":
+            return
+        check_uri(request)
+        if request.to_tag is None:
+            check_served(request.uri_text, request.method, settings, flow)
+            if credentials is not None:
+                # It need not be the Request-URI, but one of ours (:rfc:`8760#section-2.6`).
+                check_served(credentials.uri, request.method, settings, flow)
+        if self._server.merged(opened):
+            raise RemoteError(482, "Loop Detected")
+        check_extensions(request, settings)
+
+    def _serve(self, opened: ServerTransaction, now: float) -> None:
+        request = opened.request
         if request.method == "CANCEL":
             self._cancel(opened, now)
             return
-        check_uri(request)
-        if self._server.merged(opened):
-            raise RemoteError(482, "Loop Detected")
-        check_extensions(request, self._settings)
         dialog = self._dialogs.of(request)
         if dialog is not None:
             self._serve_within(opened, dialog, now)
@@ -116,6 +136,7 @@ class Reception:
 
     def _invite(self, opened: ServerTransaction) -> None:
         self._check_capacity()
+        self._check_load()
         check_content(opened.request, self._settings)
         self.agree(opened.request)
         dialog = self._dialogs.open(opened, opened.flow)
@@ -126,7 +147,14 @@ class Reception:
         if retry_after_s is None and self._dialogs.full:
             retry_after_s = BUSY_RETRY_AFTER_S
         if retry_after_s is not None:
-            raise RemoteError(503, "Service Unavailable", (("Retry-After", str(retry_after_s)),))
+            raise _unavailable(retry_after_s)
+
+    def _check_load(self) -> None:
+        """There is time for another INVITE; a ping is no measure of that."""
+        if self.overload_retry_after_s is not None:
+            raise _unavailable(self.overload_retry_after_s)
+        if self._dialogs.pending >= self._settings.limits.pending_invites:
+            raise _unavailable(BUSY_RETRY_AFTER_S)
 
     def _serve_options(self, opened: ServerTransaction, dialog: Dialog | None, now: float) -> None:
         """Answer OPTIONS as an INVITE would be (:rfc:`3261#section-11.2`)."""
@@ -266,7 +294,7 @@ class Reception:
 
     def _overloaded(self, request: Request, flow: Flow) -> None:
         """Answer without keeping anything, for there is no room to keep it in."""
-        error = RemoteError(503, "Service Unavailable", (("Retry-After", str(BUSY_RETRY_AFTER_S)),))
+        error = _unavailable(BUSY_RETRY_AFTER_S)
         self._tell_refused(request, flow, error)
         response = response_to(
             request, flow, 503, error.reason, local_tag=self._token(16), headers=error.headers
@@ -283,6 +311,10 @@ class Reception:
         self._outbox.tell(Discarded(reason, flow, len(octets)))
         if close and flow.transport.reliable:
             self._outbox.tell(CloseFlow(flow, reason))
+
+
+def _unavailable(retry_after_s: int) -> RemoteError:
+    return RemoteError(503, "Service Unavailable", (("Retry-After", str(retry_after_s)),))
 
 
 def _is_whole(request: Request) -> bool:

@@ -10,7 +10,7 @@ without is no reason to refuse a recording.
 from __future__ import annotations
 
 from ..errors import RemoteError
-from .events import Limits, UserAgentSettings
+from .events import Flow, Limits, UserAgentSettings
 from .message import VERSION, Request
 from .server_transaction import MAGIC_COOKIE
 from .values import Address, parse_uri, scheme_of
@@ -121,6 +121,25 @@ def check_uri(request: Request) -> None:
         raise RemoteError(416, "Unsupported URI Scheme")
     if parse_uri(request.uri_text) is None:
         raise RemoteError(400, "Request-URI is malformed")
+
+
+def check_served(uri_text: str, method: str, settings: UserAgentSettings, flow: Flow) -> None:
+    """
+    The URI is of a domain and of a user that we serve, where the settings name
+    any (:rfc:`3261#section-8.2.2.1`). Our own addresses always are; OPTIONS may
+    name no user.
+    """
+    uri = parse_uri(uri_text)
+    if uri is None:
+        raise RemoteError(400, "A URI is malformed")
+    user, host = uri.user or "", uri.host.strip("[]").lower()
+    # A tel: URI has no host.
+    ours = {flow.local[0].lower(), flow.advertised[0].lower(), ""}
+    if settings.domains and host not in settings.domains and host not in ours:
+        raise RemoteError(404, "Not Found")
+    served = {*settings.users, settings.contact_user}
+    if settings.users and user not in served and (user or method != "OPTIONS"):
+        raise RemoteError(404, "Not Found")
 
 
 def check_extensions(request: Request, settings: UserAgentSettings) -> None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from .agenda import Agenda
 from .answering import AgendaKey
-from .client_transaction import ClientTransaction, acknowledgement
+from .authorization import MAX_ATTEMPTS, Secrets, authorized, kept
+from .client_transaction import ClientTransaction, acknowledgement, cancellation
 from .dialog import Dialog
-from .events import Hop, Transport, UserAgentSettings
+from .events import Hop, Reuse, Transport, UserAgentSettings
 from .machine import Action, Input
 from .message import Headers, Request, Response
 from .outbox import Outbox
@@ -32,7 +33,11 @@ class Outcome:
 
 
 class ClientTransactions:
-    """The client transactions of a user agent."""
+    """
+    The client transactions of a user agent.
+
+    :param secrets: what peers may ask us for; None for nothing.
+    """
 
     def __init__(
         self,
@@ -40,11 +45,13 @@ class ClientTransactions:
         token: Callable[[int], str],
         outbox: Outbox,
         agenda: Agenda[AgendaKey],
+        secrets: Secrets | None = None,
     ) -> None:
         self._settings = settings
         self._token = token
         self._outbox = outbox
         self._agenda = agenda
+        self._secrets = secrets
         self._count = 0
         self._by_name: dict[str, ClientTransaction] = {}
         self._by_branch: dict[tuple[str, str], str] = {}
@@ -68,6 +75,7 @@ class ClientTransactions:
         content_type: str = "",
         refresh: bool = False,
         name: str | None = None,
+        attempt: int = 1,
     ) -> str | None:
         """Send a request within a dialog; its name, or None where there is no room for it."""
         if len(self._by_name) >= self._settings.limits.transactions:
@@ -75,7 +83,7 @@ class ClientTransactions:
         request, hop = dialog.request(
             method,
             branch=f"{MAGIC_COOKIE}{self._token(16)}",
-            reuse_flow=self._settings.reuse_flow,
+            reuse_flow=self._reuses(dialog),
             headers=(*self._own(dialog, method), *headers),
             body=body,
             content_type=content_type,
@@ -93,13 +101,46 @@ class ClientTransactions:
             now,
             fallback,
             refresh,
+            headers,
+            attempt,
         )
-        self._by_name[transaction.name] = transaction
-        self._by_branch[(request.branch or "", method)] = transaction.name
         dialog.asking[transaction.name] = method
-        self._send(transaction)
-        self._schedule(transaction)
+        self._begin(transaction)
         return transaction.name
+
+    def send_again(self, dialog: Dialog, outcome: Outcome, now: float) -> bool:
+        """
+        Send a request again with what its peer asked for by 401 or 407; False
+        where that cannot be. It keeps its name, so that the answer to the last
+        attempt is the answer to the request.
+        """
+        refused, response = outcome.transaction, outcome.response
+        if response is None or self._secrets is None or refused.attempt >= MAX_ATTEMPTS:
+            return False
+        fields = authorized(refused.request, response, self._secrets, self._token)
+        if fields is None or len(self._by_name) >= self._settings.limits.transactions:
+            return False
+        name = refused.name
+        self._rename(refused)
+        given = {kind for kind, _ in kept(refused.request)}
+        self.send(
+            dialog,
+            refused.request.method,
+            now,
+            headers=(*(each for each in refused.headers if each[0] not in given), *fields),
+            body=refused.request.body,
+            content_type=refused.request.headers.get("Content-Type") or "",
+            refresh=refused.refresh,
+            name=name,
+            attempt=refused.attempt + 1,
+        )
+        return True
+
+    def cancel(self, name: str, now: float) -> None:
+        """An INVITE is not wanted any more; its final response still comes."""
+        transaction = self._by_name.get(name)
+        if transaction is not None:
+            self._act(transaction, transaction.machine.step(Input.CANCEL, now), None, now)
 
     def acknowledge(self, dialog: Dialog, outcome: Outcome) -> None:
         """Send the ACK of a 2xx to our re-INVITE, a transaction of its own."""
@@ -107,7 +148,8 @@ class ClientTransactions:
         ack, hop = dialog.request(
             "ACK",
             branch=f"{MAGIC_COOKIE}{self._token(16)}",
-            reuse_flow=self._settings.reuse_flow,
+            reuse_flow=self._reuses(dialog),
+            headers=kept(outcome.transaction.request),
             sequence=cseq.sequence if cseq is not None else 0,
         )
         outcome.transaction.acknowledgement = (hop, bytes(ack))
@@ -130,7 +172,7 @@ class ClientTransactions:
             happened = Input.PROVISIONAL
         else:
             happened = Input.SUCCESS if response.status < 300 else Input.FAILURE
-        return True, self._act(transaction, transaction.machine.step(happened, now), response)
+        return True, self._act(transaction, transaction.machine.step(happened, now), response, now)
 
     def failed(self, name: str, now: float) -> Outcome | None:
         """A request could not be sent: try the other transport, or tell."""
@@ -141,7 +183,7 @@ class ClientTransactions:
             self._send(transaction)
             self._schedule(transaction)
             return None
-        return self._act(transaction, transaction.machine.step(Input.UNSENT, now), None)
+        return self._act(transaction, transaction.machine.step(Input.UNSENT, now), None, now)
 
     def flow_lost(self, key: str, now: float) -> list[Outcome]:
         """A connection is gone, and with it the answers that were to come by it."""
@@ -160,7 +202,8 @@ class ClientTransactions:
         transaction = self._by_name.get(name)
         outcome = None
         while transaction is not None and (timer := transaction.machine.due(now)) is not None:
-            outcome = self._act(transaction, transaction.machine.step(timer, now), None) or outcome
+            actions = transaction.machine.step(timer, now)
+            outcome = self._act(transaction, actions, None, now) or outcome
         if transaction is not None:
             self._schedule(transaction)
         return outcome
@@ -170,6 +213,7 @@ class ClientTransactions:
         transaction: ClientTransaction,
         actions: tuple[Action, ...],
         response: Response | None,
+        now: float,
     ) -> Outcome | None:
         outcome = None
         for action in actions:
@@ -177,6 +221,8 @@ class ClientTransactions:
                 self._send(transaction)
             elif action is Action.ACKNOWLEDGE:
                 self._acknowledge_again(transaction, response)
+            elif action is Action.CANCEL:
+                self._send_cancel(transaction, now)
             elif action is Action.TELL and response is not None:
                 outcome = Outcome(transaction, response.status, response)
             elif action is Action.TELL_TIMEOUT:
@@ -184,7 +230,8 @@ class ClientTransactions:
             elif action is Action.TELL_UNSENT:
                 outcome = Outcome(transaction, 503, None)
         self._schedule(transaction)
-        return outcome
+        # What becomes of a CANCEL itself is nobody's news: the INVITE's response tells.
+        return outcome if transaction.request.method != "CANCEL" else None
 
     def _acknowledge_again(self, transaction: ClientTransaction, response: Response | None) -> None:
         if transaction.acknowledgement is None and response is not None and response.status >= 300:
@@ -193,6 +240,39 @@ class ClientTransactions:
         if transaction.acknowledgement is not None:
             hop, octets = transaction.acknowledgement
             self._outbox.send(hop, transaction.name, octets)
+
+    def _send_cancel(self, invite: ClientTransaction, now: float) -> None:
+        cancel = ClientTransaction(
+            self.new_name(),
+            "",
+            cancellation(invite.request),
+            invite.hop,
+            self._settings.timers,
+            now,
+        )
+        self._begin(cancel)
+
+    def _begin(self, transaction: ClientTransaction) -> None:
+        request = transaction.request
+        self._by_name[transaction.name] = transaction
+        self._by_branch[(request.branch or "", request.method)] = transaction.name
+        self._send(transaction)
+        self._schedule(transaction)
+
+    def _rename(self, transaction: ClientTransaction) -> None:
+        """Make room for the next attempt; this one only absorbs what still comes."""
+        del self._by_name[transaction.name]
+        self._agenda.set(("client", transaction.name), None)
+        transaction.name = self.new_name()
+        if not transaction.machine.terminated:
+            request = transaction.request
+            self._by_name[transaction.name] = transaction
+            self._by_branch[(request.branch or "", request.method)] = transaction.name
+            self._schedule(transaction)
+
+    def _reuses(self, dialog: Dialog) -> bool:
+        reuse = self._settings.reuse_flow
+        return reuse is Reuse.ALWAYS or (reuse is Reuse.ALIAS and dialog.aliased)
 
     def _send(self, transaction: ClientTransaction) -> None:
         self._outbox.send(transaction.hop, transaction.name, bytes(transaction.request))

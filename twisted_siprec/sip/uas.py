@@ -15,6 +15,8 @@ from collections.abc import Callable
 from ..errors import RemoteError
 from .agenda import Agenda
 from .answering import AgendaKey, ServerTransactions
+from .authentication import Gate
+from .authorization import Secrets
 from .dialog import Dialog, DialogState
 from .dialogs import Dialogs
 from .events import Discarded, Flow, Output, UserAgentSettings
@@ -35,18 +37,29 @@ class UserAgentServer:
     holds no more than its limits allow.
 
     :param token: random hexadecimal digits, as many as are asked for.
+    :param gate: who may send us requests; None for everybody.
+    :param secrets: what peers may ask us for, by realm; None for nothing.
     """
 
-    def __init__(self, settings: UserAgentSettings, token: Callable[[int], str]) -> None:
+    def __init__(
+        self,
+        settings: UserAgentSettings,
+        token: Callable[[int], str],
+        *,
+        gate: Gate | None = None,
+        secrets: Secrets | None = None,
+    ) -> None:
         self._settings = settings
         self._outbox = Outbox(settings.trace)
         self._agenda: Agenda[AgendaKey] = Agenda()
         self._server = ServerTransactions(settings, token, self._outbox, self._agenda)
-        self._client = ClientTransactions(settings, token, self._outbox, self._agenda)
+        self._client = ClientTransactions(settings, token, self._outbox, self._agenda, secrets)
         self._dialogs = Dialogs(
             settings, token, self._outbox, self._agenda, self._server, self._client
         )
-        self._reception = Reception(settings, token, self._outbox, self._server, self._dialogs)
+        self._reception = Reception(
+            settings, token, self._outbox, self._server, self._dialogs, gate
+        )
 
     # --- the four verbs ------------------------------------------------------------
 
@@ -206,6 +219,15 @@ class UserAgentServer:
             return None
         return self._dialogs.ask(found, "INVITE", now, body=body, content_type=content_type)
 
+    def cancel_invite(self, dialog: str, now: float) -> bool:
+        """
+        Give our re-INVITE up (:rfc:`3261#section-9.1`). ``Answered`` follows all
+        the same: 487, or what the peer answered before the CANCEL came. False
+        where none is on its way.
+        """
+        found = self._dialogs.get(dialog)
+        return found is not None and self._dialogs.cancel_invites(found, now)
+
     def peer_allows(self, dialog: str, method: str) -> bool:
         """The peer lists the method in its Allow."""
         found = self._dialogs.get(dialog)
@@ -219,6 +241,13 @@ class UserAgentServer:
         who ping with OPTIONS; None to serve again. Dialogs that exist go on.
         """
         self._reception.retry_after_s = retry_after_s
+
+    def overload(self, retry_after_s: int | None) -> None:
+        """
+        Refuse new INVITEs with 503 and this Retry-After for there is too much to
+        do; None to take them again. All else is served.
+        """
+        self._reception.overload_retry_after_s = retry_after_s
 
     def options_body(self, sdp: bytes) -> None:
         """What OPTIONS are answered with, for peers that accept SDP."""

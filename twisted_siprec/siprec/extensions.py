@@ -61,7 +61,11 @@ def extensions_of(elements: Iterable[Element]) -> tuple[Extension, ...]:
     while waiting and len(found) < MAX_EXTENSIONS:
         element = waiting.pop()
         key = element.attribute(*_KEY_ATTRIBUTES)
-        if key is not None:
+        pair = _named_value(element)
+        if pair is not None:
+            name, value = pair
+            found += _pair(_plain_name(element.namespace, name, _snake(name)), value)
+        elif key is not None:
             value = element.attribute(*_VALUE_ATTRIBUTES)
             value = value or element.text_of("value") or element.text.strip()
             found += _pair(_plain_name(element.namespace, key, f"header.{key}"), value)
@@ -93,6 +97,14 @@ def value_of(extensions: Iterable[Extension], *names: str) -> str | None:
     """The value of the first of these names that is there."""
     pairs = dict(extensions)
     return next((pairs[name] for name in names if pairs.get(name)), None)
+
+
+def _named_value(element: Element) -> Extension | None:
+    """A parameter that has its name and its value in two elements."""
+    if sorted(child.key for child in element.children) != ["name", "value"]:
+        return None
+    name, value = element.text_of("name"), element.text_of("value")
+    return (name, value) if name and value else None
 
 
 def _pair(name: str, value: str) -> list[Extension]:

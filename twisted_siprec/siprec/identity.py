@@ -25,6 +25,8 @@ _IDENTIFIERS = (
     ("User-to-User", "user_to_user"),
     ("X-Genesys-CallUUID", "genesys_uuid"),
     ("X-Avaya-UCID", "ucid"),
+    ("X-Twilio-CallSid", "call_sid"),
+    ("X-Call-Sid", "call_sid"),
     ("Av-Global-Session-ID", "global_session_id"),
     ("X-BroadWorks-Correlation-Info", "tracking_id"),
 )

@@ -1,0 +1,143 @@
+"""
+What the live page is told: once a second, what is different for each viewer.
+
+A viewer gets rows of calls that changed, the ids of those that are gone, and the
+whole of the one call that it follows. Everything is a state, not a history: a
+viewer whose connection takes no more misses some of them and is right again with
+the next, so nothing queues up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from . import bodies
+from .api import API
+from .records import CallRecord, CallRecords
+
+EVERY_S = 1.0
+RECENT = 50
+"Ended calls that a viewer is shown without asking."
+
+
+class Screen(Protocol):
+    """Where a viewer sees it."""
+
+    ready: bool
+    "It takes more."
+
+    def show(self, body: bodies.Body) -> None:
+        """A message to the page."""
+
+
+class Viewer:
+    """One open page: what it follows, and what it was shown last."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.follows: str | None = None
+        self._rows: dict[str, bodies.Body] = {}
+        self._call: bodies.Body | None = None
+
+    def follow(self, id: str | None) -> None:
+        """Show all about this call from now on."""
+        self.follows, self._call = id, None
+
+    def show_rows(self, rows: dict[str, bodies.Body], status: bodies.Body) -> None:
+        """The calls as they are now."""
+        changed = [row for id, row in rows.items() if self._rows.get(id) != row]
+        gone = [id for id in self._rows if id not in rows]
+        self._rows = rows
+        self.screen.show({"type": "calls", "changed": changed, "gone": gone, "status": status})
+
+    def show_call(self, call: bodies.Body | None) -> None:
+        """The call that it follows as it is now; None where it is forgotten."""
+        if call != self._call:
+            self._call = call
+            self.screen.show({"type": "call", "id": self.follows, "call": call})
+
+
+class Feed:
+    """
+    Shows the calls to all viewers, while there are any.
+
+    :param wall: the wall clock in POSIX seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        wall: Callable[[], float],
+        api: API,
+        records: CallRecords,
+        status: Callable[[], bodies.Body],
+        every_s: float = EVERY_S,
+    ) -> None:
+        self._clock = clock
+        self._wall = wall
+        self._api = api
+        self._records = records
+        self._status = status
+        self._every_s = every_s
+        self._viewers: list[Viewer] = []
+        self._timer: IDelayedCall | None = None
+
+    def join(self, viewer: Viewer) -> None:
+        """Somebody looks."""
+        self._viewers.append(viewer)
+        self._show([viewer])
+        if self._timer is None:
+            self._timer = self._clock.callLater(self._every_s, self._look)
+
+    def leave(self, viewer: Viewer) -> None:
+        """Somebody looks no more. Leaving twice is allowed."""
+        if viewer in self._viewers:
+            self._viewers.remove(viewer)
+        if not self._viewers and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def follow(self, viewer: Viewer, id: str | None) -> None:
+        """Somebody looks at one call."""
+        viewer.follow(id)
+        self._show_call(viewer)
+
+    def _look(self) -> None:
+        self._timer = self._clock.callLater(self._every_s, self._look)
+        try:
+            self._show(self._viewers)
+        except Exception:  # noqa: BLE001 - the page may be wrong for once, but not for good
+            self._log.failure("web: the live page cannot be shown")
+
+    def _show(self, viewers: list[Viewer]) -> None:
+        shown = [*self._records.current, *islice(self._records.past(), RECENT)]
+        rows = {record.id: self._row(record) for record in shown}
+        status = self._status()
+        for viewer in list(viewers):
+            if viewer.screen.ready:
+                viewer.show_rows(dict(rows), status)
+                self._show_call(viewer)
+
+    def _row(self, record: CallRecord) -> bodies.Body:
+        """A row without the seconds, which the page counts by itself."""
+        row = bodies.summary(record, self._api.streams(record), self._wall())
+        del row["seconds"]
+        return row
+
+    def _show_call(self, viewer: Viewer) -> None:
+        if viewer.follows is None:
+            return
+        record = self._records.find(viewer.follows)
+        if record is None:
+            viewer.show_call(None)
+            return
+        call = bodies.call(record, self._api.streams(record), self._wall())
+        del call["seconds"]
+        viewer.show_call(call)
