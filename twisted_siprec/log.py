@@ -40,6 +40,8 @@ LONGEST_TEXT = 8_192
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PACKAGE = "twisted_siprec."
+_CHATTY = ("log_legacy", "twisted.protocols.amp")
+"Who tells of each port, protocol and pipe."
 _SUBJECTS = ("call_id", "bridge")
 
 
@@ -133,7 +135,7 @@ def without_chatter(event: LogEvent) -> NamedConstant:
     What Twisted's older parts say of every port that opens and closes is for
     debugging: a call has four of them.
     """
-    chatter = event.get("log_namespace") == "log_legacy" and not event.get("isError")
+    chatter = event.get("log_namespace") in _CHATTY and event.get("log_level") is LogLevel.info
     return PredicateResult.no if chatter else PredicateResult.maybe
 
 

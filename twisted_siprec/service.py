@@ -4,12 +4,15 @@ The recording server as a Twisted service: what a configuration is made into.
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import secrets
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.application.service import IService, MultiService, Service
@@ -21,18 +24,27 @@ from twisted.logger import Logger
 from .config.differences import differences, running
 from .config.model import Configuration, Listener, NonSIPREC, Source
 from .errors import RemoteError
+from .manhole.console import Word
 from .manhole.server import ManholeService
+from .manhole.webhook_words import webhook_words
 from .net.admission import Admission
-from .net.outlets import OutletFactory
+from .net.lookup import RouteLookups
+from .net.outlets import OutletFactory, OutletSettings
+from .net.overload import Overload
 from .net.plane import LocalMedia
-from .net.recording import Reception
+from .net.pool import WorkerPool, worker_count
+from .net.recording import Question, Reception
 from .net.recording_server import Limits, RecordingServer
 from .net.reload import HangupSignal, Reload
+from .net.sip_locate import Locator, service_lookup
 from .net.sip_transport import SIPListener, SIPTransport
+from .net.sip_users import secrets_of
 from .net.tls import ServerContext
+from .net.webhooks import make_webhooks
+from .net.worker import WorkerPlan
 from .plan import Description, EndReason
 from .routing.policy import Intake
-from .routing.rules import CallFacts
+from .routing.rules import CallFacts, Lookup
 from .sip import events as sip
 from .sip.uas import UserAgentServer
 from .siprec.session import RouteAnswer, SessionPolicy
@@ -59,22 +71,36 @@ class RecordingService(Service):
         settings = configuration.sip.user_agent
         self._admission = _admission(configuration, reactor)
         self._router = configuration.router
+        self._lookups = RouteLookups(reactor)
+        self._lookups.change(self._router, configuration.destinations)
         self._contexts: dict[Listener, ServerContext] = {}
-        self._media = LocalMedia(
+        workers = worker_count(configuration.workers, os.cpu_count() or 1)
+        self._pool = _make_pool(configuration, reactor, workers) if workers else None
+        self._media: LocalMedia | WorkerPool = self._pool or LocalMedia(
             reactor,
             configuration.media_settings,
             OutletFactory(reactor, random.SystemRandom().random, secrets.token_urlsafe).open,
         )
         self._transport = SIPTransport(
             reactor,
-            UserAgentServer(settings, lambda digits: secrets.token_hex(digits)[:digits]),
+            UserAgentServer(
+                settings,
+                lambda digits: secrets.token_hex(digits)[:digits],
+                gate=lambda request, flow, now: self._admission.check(request, flow, now),
+                secrets=secrets_of(configuration.sip.credentials),
+            ),
             self._happened,
             admit=lambda flow: self._admission.admit(flow),
+            expect=lambda flow: self._admission.expects(flow),
+            present=lambda flow: self._admission.presented(flow),
+            locator=Locator(service_lookup(reactor), random.SystemRandom().random),
             connections=configuration.sip.connections,
             limits=settings.limits,
         )
         limits = configuration.limits
         self._intake = Intake(limits.calls, limits.calls_per_second, limits.retry_after_s)
+        self._intake.limit_sources(_source_limits(configuration))
+        self._overload = Overload(reactor, limits.lateness_ms / 1000, self._overloaded)
         self.server = RecordingServer(
             reactor,
             time.time,
@@ -105,8 +131,12 @@ class RecordingService(Service):
         if not self._transport.listeners:
             self.privilegedStartService()
         super().startService()  # type: ignore[no-untyped-call]
-        destinations = ", ".join(each.name for each in self.configuration.destinations)
-        self._log.info("serving; calls go to {destinations}", destinations=destinations)
+        self._overload.start()
+        if self._pool is None:
+            self._serving(None)
+        else:
+            # Until they are, calls are refused with 503 and Retry-After.
+            self._pool.start().addCallback(self._serving)
         missing = ", ".join(self.configuration.media.missing_codecs)
         if missing:
             self._log.info(
@@ -114,6 +144,10 @@ class RecordingService(Service):
                 "pip install twisted_siprec[codecs] brings them",
                 missing=missing,
             )
+
+    def _serving(self, ready: None) -> None:
+        destinations = ", ".join(each.name for each in self.configuration.destinations)
+        self._log.info("serving; calls go to {destinations}", destinations=destinations)
 
     def stopService(self) -> Deferred[None]:
         """Drain, say BYE, deliver what is buffered; all within the configured time."""
@@ -137,7 +171,11 @@ class RecordingService(Service):
                     "{calls} calls were not delivered to their end: the consumers took too long",
                     calls=len(self.server.calls()),
                 )
+        self._overload.stop()
+        self._lookups.close()
         await self._transport.stop()
+        if self._pool is not None:
+            await self._pool.stop()
         self._log.info("stopped")
 
     async def _idle_within(self, seconds: float) -> bool:
@@ -178,12 +216,16 @@ class RecordingService(Service):
         self._contexts = {new: self._contexts[old] for old, new in pairs if old in self._contexts}
         if (now.sources, now.unknown_sources) != (before.sources, before.unknown_sources):
             self._admission = admission
-        self._router = now.router
+        if (now.router, now.destinations) != (before.router, before.destinations):
+            self._router = now.router
+            self._lookups.change(now.router, now.destinations)
         limits = now.limits
         if limits != before.limits:
             self._intake.change(limits.calls, limits.calls_per_second, limits.retry_after_s)
+            self._overload.change(limits.lateness_ms / 1000)
             self._media.limit(now.media_settings.max_bridges)
             _raise_descriptor_limit(now, self._log)
+        self._intake.limit_sources(_source_limits(now))
         self.server.change(_limits(now))
         self.configuration = now
         self._tell(changed, list(differences(now, after)))
@@ -209,17 +251,24 @@ class RecordingService(Service):
                 self._contexts[listener] = ServerContext(listener.tls)
                 self._transport.listen_tls(*where, self._contexts[listener])
 
+    def _overloaded(self, overloaded: bool) -> None:
+        retry_after_s = self.configuration.limits.retry_after_s
+        self._transport.overload(retry_after_s if overloaded else None)
+
     def _happened(self, output: sip.Output) -> None:
         self.server.happened(output)
 
     def _receive(self, flow: sip.Flow) -> Reception | RemoteError:
         """What applies to calls that come on a flow."""
-        source = self._admission.source(flow.remote[0])
+        source = self._admission.source_of(flow)
         if source is None or not source.allow:
             return RemoteError(403, "Forbidden")
 
-        def route(description: Description) -> RouteAnswer:
-            return self._router.route(CallFacts.of(description, source.name))
+        def route(description: Description) -> RouteAnswer | Question:
+            routed = self._router.route(CallFacts.of(description, source.name))
+            if isinstance(routed, Lookup):
+                return partial(self._lookups.of(routed).ask, description, source.name)
+            return routed
 
         return Reception(source.name, self._policy(source, flow), route)
 
@@ -228,9 +277,13 @@ class RecordingService(Service):
         return SessionPolicy(
             strict=source.strict,
             codecs=media.codec_names,
-            media_address=media.advertise or flow.advertised[0],
+            media_address=source.advertise or media.advertise or flow.advertised[0],
             local_address=media.address,
             max_streams=media.max_streams,
+            srtp=source.srtp or media.srtp,
+            new_key=secrets.token_bytes,
+            signalling_is_private=flow.transport is sip.Transport.TLS
+            or ip_address(flow.remote[0]).is_loopback,
             headers=(*self.configuration.pass_headers, *sorted(self._router.header_names)),
             plain_invite_status=403 if source.non_siprec is NonSIPREC.REFUSE else None,
         )
@@ -252,6 +305,12 @@ class InOrder(MultiService):
             await DeferredList([maybeDeferred(service.stopService)])
 
 
+def _make_pool(configuration: Configuration, reactor: Any, workers: int) -> WorkerPool:
+    """Worker processes for the media."""
+    plan = WorkerPlan(configuration.media_settings, OutletSettings(), configuration.log)
+    return WorkerPool(reactor, plan, workers)
+
+
 def make_service(
     configuration: Configuration,
     reactor: Any,
@@ -266,8 +325,14 @@ def make_service(
     recording = RecordingService(configuration, reactor)
     recording.setName("recording")  # type: ignore[no-untyped-call]
     recording.setServiceParent(service)  # type: ignore[no-untyped-call]
+    words: tuple[Word, ...] = ()
+    if configuration.webhooks:
+        webhooks = make_webhooks(configuration, reactor)
+        recording.server.watch(webhooks.happened)
+        webhooks.setServiceParent(service)  # type: ignore[no-untyped-call]
+        words = webhook_words(webhooks)
     if configuration.manhole.enabled:
-        manhole = ManholeService(configuration.manhole, recording.server, reactor)
+        manhole = ManholeService(configuration.manhole, recording.server, reactor, words)
         manhole.setServiceParent(service)  # type: ignore[no-untyped-call]
     if configuration.web.enabled:
         web = WebService(configuration.web, recording.server, reactor)
@@ -280,6 +345,13 @@ def make_service(
 
 def _admission(configuration: Configuration, reactor: Any) -> Admission:
     return Admission(configuration.sources, configuration.unknown_sources, reactor)
+
+
+def _source_limits(configuration: Configuration) -> dict[str, tuple[int, float]]:
+    return {
+        source.name: (source.limits.calls, source.limits.calls_per_second)
+        for source in configuration.sources
+    }
 
 
 def _limits(configuration: Configuration) -> Limits:

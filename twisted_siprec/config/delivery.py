@@ -1,22 +1,20 @@
 """
-The schema of destinations and routes: where calls go.
+The schema of destinations: who gets calls.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..dialects import DIALECTS, TERMS, Terms
 from ..plan import ClientTLS, Destination, Encoding, Layout
-from ..routing.patterns import PatternError
-from ..routing.rules import Condition, Fact, Rule
 from .document import Place, shown, suggestion
 from .readers import Choice, Flag, ListOf, MapOf, Number, Section, Text, Whole, choice_of
 from .schema import FIELD_NAME, NAME
-from .values import URL, Authorities, ReadableFile, SecretOf, check_certificate
+from .values import URL, Authorities, HostAndPort, ReadableFile, SecretOf, check_certificate
 
 # --- destinations --------------------------------------------------------------------
 
@@ -85,8 +83,10 @@ def _destination(**values: Any) -> Destination:
     values.setdefault("chunk_ms", terms.chunk_ms)
     values.setdefault("max_chunk_ms", max(terms.chunk_ms, _LONGEST_MS))
     if values.get("sample_rate") is None:
-        values["sample_rate"] = terms.rates[0]
-    return Destination(**values)
+        values["sample_rate"] = terms.rates_of(values["encoding"])[0]
+    # By name until all of them are read:
+    others = tuple(Destination(name, "") for name in values.pop("failover", ()))
+    return Destination(failover=others, **values)
 
 
 _NATIVE_KEYS = ("framing", "on_ready_timeout", "include_xml", "stats_every_s")
@@ -100,7 +100,7 @@ def _check_terms(
     chosen: tuple[tuple[str, object, tuple[object, ...]], ...] = (
         ("layout", destination.layout.value, tuple(each.value for each in terms.layouts)),
         ("encoding", destination.encoding.value, tuple(each.value for each in terms.encodings)),
-        ("sample_rate", destination.sample_rate, terms.rates),
+        ("sample_rate", destination.sample_rate, terms.rates_of(destination.encoding)),
     )
     for key, value, possible in chosen:
         if value not in possible:
@@ -160,7 +160,7 @@ def _check_destination(destination: Destination, place: Place) -> None:
     if scheme != "wss" and "tls" in members and not members["tls"].empty:
         note("tls", f"found it with a {scheme}: URL, expected wss: with it")
     if scheme == "file":
-        for key in ("protocol", "headers", "bearer", "basic", "hmac"):
+        for key in ("protocol", "headers", "bearer", "basic", "hmac", "failover", "proxy", "spool"):
             if key in members and not members[key].empty:
                 note(key, "found it with a file: URL, expected ws: or wss: with it")
 
@@ -192,6 +192,14 @@ DESTINATION_KEYS: dict[str, Any] = {
     "linger_s": Number(0, 3_600, "seconds"),
     "include_xml": Flag(),
     "stats_every_s": Number(0, 3_600, "seconds"),
+    "failover": ListOf(NAME, longest=8, lone=True, distinct=True),
+    "breaker_failures": Whole(0, 1_000_000),
+    "breaker_open_s": Number(0.1, 3_600, "seconds"),
+    "breaker_open_max_s": Number(0.1, 86_400, "seconds"),
+    "max_connections": Whole(0, 1_000_000),
+    "reconnects_per_second": Number(0, 100_000, "attempts"),
+    "proxy": HostAndPort(),
+    "spool": Flag(),
 }
 
 
@@ -205,149 +213,46 @@ def _read_destination(name: str, place: Place) -> Destination:
     ).read(place)
 
 
-DESTINATIONS = MapOf(_read_destination)
-
-# --- routes ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Reference:
-    """The name of something that is configured elsewhere."""
-
-    known: tuple[str, ...]
-    what: str
-    glob: bool = False
-
-    def read(self, place: Place) -> str:
-        name = place.scalar(f"the name of a {self.what}")
-        is_pattern = self.glob and (name.startswith("~") or any(sign in name for sign in "*?["))
-        if not is_pattern and name not in self.known:
-            raise place.fail(
-                suggestion(name, list(self.known)), f"{shown(name)}, which is no {self.what}"
-            )
-        return name
+_ALIKE = (
+    "protocol",
+    "options",
+    "framing",
+    "layout",
+    "encoding",
+    "sample_rate",
+    "chunk_ms",
+    "max_chunk_ms",
+)
 
 
-@dataclass(frozen=True, slots=True)
-class _Patterns:
-    """One pattern or a list of them, of which any may match."""
+class _Destinations:
+    """All of them, with what each has for its failover."""
 
-    fact: Fact
-    key: str = ""
-    sources: tuple[str, ...] = ()
+    _all = MapOf(_read_destination)
 
-    def read(self, place: Place) -> Condition:
-        places = place.items("a pattern or a list of them") if place.is_list else [place]
-        if not places:
-            raise place.fail("a pattern or a list of them", "an empty list")
-        texts = [self._checked(each) for each in places]
-        return Condition.parse(self.fact, self.key, texts)
-
-    def _checked(self, place: Place) -> str:
-        if self.fact is Fact.SOURCE:
-            _Reference(self.sources, "source", glob=True).read(place)
-        text = place.scalar("a pattern")
-        try:
-            Condition.parse(self.fact, self.key, [text])
-        except PatternError as error:
-            raise place.fail(f"a pattern, but {error}") from None
-        return text
+    def read(self, place: Place) -> tuple[tuple[str, Destination], ...]:
+        alone = dict(self._all.read(place))
+        return tuple((name, _with_failover(each, alone, place)) for name, each in alone.items())
 
 
-def _match(**values: Any) -> tuple[Condition, ...]:
-    """All conditions of ``match``; those on headers and metadata are several each."""
-    conditions: list[Condition] = []
-    for value in values.values():
-        if isinstance(value, Condition):
-            conditions.append(value)
-        else:
-            conditions.extend(condition for _, condition in value)
-    return tuple(conditions)
+def _with_failover(one: Destination, named: dict[str, Destination], place: Place) -> Destination:
+    """The same destination; what is wrong with its failover is noted."""
+    key = f"{place.key}.{one.name}.failover"
+    others = []
+    for name in (each.name for each in one.failover):
+        other = named.get(name)
+        if other is None or other is one or urlsplit(other.url).scheme == "file":
+            others_known = [each for each in named if each != one.name]
+            expected = f"another destination with a ws: or wss: URL, of {', '.join(others_known)}"
+            place.document.note(key, f"found {shown(name)}, expected {expected}")
+            continue
+        unlike = [each for each in _ALIKE if getattr(one, each) != getattr(other, each)]
+        if unlike:
+            what = ", ".join(unlike)
+            place.document.note(key, f"found {shown(name)}, expected it to be alike in {what}")
+        # A stream goes to these only: theirs are no matter of its own.
+        others.append(replace(other, failover=()))
+    return replace(one, failover=tuple(others))
 
 
-def _match_section(sources: tuple[str, ...]) -> Section[tuple[Condition, ...]]:
-    return Section(
-        _match,
-        {
-            "called": _Patterns(Fact.CALLED),
-            "calling": _Patterns(Fact.CALLING),
-            "request_uri": _Patterns(Fact.REQUEST_URI),
-            "source": _Patterns(Fact.SOURCE, sources=sources),
-            "header": MapOf(
-                lambda name, place: _Patterns(Fact.HEADER, name).read(place),
-                FIELD_NAME,
-                "the name of a header field",
-                64,
-            ),
-            "metadata": MapOf(
-                lambda name, place: _Patterns(Fact.METADATA, name).read(place), longest=64
-            ),
-        },
-    )
-
-
-def _check_route(rule: Rule, place: Place) -> None:
-    if rule.refuse is None and not rule.destinations:
-        place.fail("destinations, or refuse with a status", "neither")
-    if rule.refuse is not None and rule.destinations:
-        place.fail("one of them", "destinations with refuse")
-
-
-def read_routes(
-    place: Place,
-    destinations: dict[str, Destination],
-    sources: tuple[str, ...],
-) -> tuple[Rule, ...]:
-    """The routes, with the destinations that they name."""
-
-    def rule(**values: Any) -> Rule:
-        match = values.pop("match", ())
-        names = values.pop("destinations", ())
-        return Rule(
-            conditions=match,
-            destinations=tuple(destinations[name] for name in names),
-            **values,
-        )
-
-    section = Section(
-        rule,
-        {
-            "name": NAME,
-            "match": _match_section(sources),
-            "destinations": references(destinations),
-            "refuse": Whole(400, 699),
-        },
-        required=("name",),
-        check=_check_route,
-    )
-    rules = ListOf(section).read(place)
-    _check_order(rules, place)
-    return rules
-
-
-def references(destinations: dict[str, Destination]) -> ListOf[str]:
-    """One name of a destination, or a list of them."""
-    return ListOf(
-        _Reference(tuple(destinations), "destination"), longest=16, lone=True, distinct=True
-    )
-
-
-def _check_order(rules: tuple[Rule, ...], place: Place) -> None:
-    """Note names that come twice, and routes behind one that takes every call."""
-    seen: set[str] = set()
-    takes_all: str | None = None
-    for index, rule in enumerate(rules):
-        key = f"{place.key}[{index}]"
-        if rule.name in seen:
-            place.document.note(
-                f"{key}.name", f"found {shown(rule.name)} a second time, expected another name"
-            )
-        if takes_all is not None:
-            place.document.note(
-                key,
-                f"found a route behind {shown(takes_all)}, which takes every call, "
-                "expected that one last",
-            )
-        seen.add(rule.name)
-        if not rule.conditions and takes_all is None:
-            takes_all = rule.name
+DESTINATIONS = _Destinations()

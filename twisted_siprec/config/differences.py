@@ -66,8 +66,9 @@ def _members(before: tuple[Any, ...], after: tuple[Any, ...], key: str) -> Itera
     """What became of things with names."""
     old = {each.name: each for each in before}
     new = {each.name: each for each in after}
-    for name in old.keys() - new.keys():
-        yield f"{key}.{name}: removed"
+    for name in old:
+        if name not in new:
+            yield f"{key}.{name}: removed"
     for name, each in new.items():
         if name in old:
             yield from differences(old[name], each, f"{key}.{name}")

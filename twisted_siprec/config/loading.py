@@ -13,12 +13,15 @@ from typing import Any
 
 from ..plan import Destination
 from ..sip.events import Transport
-from .delivery import DESTINATIONS, read_routes, references
+from .delivery import DESTINATIONS
 from .document import LONGEST_DOCUMENT, Document, Place, suggestion
 from .mistakes import ConfigurationError, Mistake, Unreadable
 from .model import LOOPBACK, Configuration, Listener, Source
-from .schema import SECTIONS
+from .routes import read_routes, references
+from .schema import SECTIONS as CORE_SECTIONS
+from .services import SERVICES
 
+SECTIONS = {**CORE_SECTIONS, **SERVICES}
 _ROUTING = ("destinations", "routes", "default_destinations")
 
 

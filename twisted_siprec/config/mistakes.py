@@ -30,5 +30,5 @@ class ConfigurationError(Exception):
         self.mistakes = mistakes
 
 
-class Unreadable(Exception):  # noqa: N818 - what it says is true of the value
+class Unreadable(Exception):
     """A value cannot be read, which has been noted already. It never leaves this package."""

@@ -13,8 +13,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from ..audio.codec import NAMES, SUPPORTED
 from ..bridge.settings import MediaSettings
-from ..plan import Destination, Secret
+from ..plan import ClientTLS, Destination, Secret
 from ..routing.rules import Router, Rule
+from ..sdp.crypto import Secrecy
 from ..sip.authentication import DigestSettings
 from ..sip.digest import Algorithm
 from ..sip.events import Limits, Reuse, Timers, Transport, UserAgentSettings
@@ -137,7 +138,7 @@ class Digest:
     """How the SRCs of a source authenticate (:rfc:`8760`)."""
 
     users: DigestUsers
-    realm: str = DigestSettings("siprec").realm
+    realm: str = "siprec"
     algorithms: tuple[Algorithm, ...] = DigestSettings("siprec").algorithms
     userhash: bool = False
     nonce_s: float = 300.0
@@ -176,6 +177,8 @@ class Source:
     "Our address as these SRCs reach it, for SIP and media; None for that of all."
     limits: SourceLimits = field(default_factory=SourceLimits)
     digest: Digest | None = None
+    srtp: Secrecy | None = None
+    "None for what ``media.srtp`` says."
 
 
 LOOPBACK = Source("loopback", (ip_network("127.0.0.0/8"), ip_network("::1/128")))
@@ -192,6 +195,7 @@ class MediaConfiguration:
     ports: tuple[int, int] = (16_384, 32_767)
     "An even first and an odd last port; each stream takes two."
     codecs: tuple[str, ...] = NAMES
+    srtp: Secrecy = Secrecy.ALLOW
     dtmf: bool = True
     jitter_ms: int = MediaSettings().jitter_ms
     start_timeout_s: float = MediaSettings().start_timeout_s
@@ -274,6 +278,75 @@ class WebConfiguration:
     "SIP messages of one call that are kept, for the ladder; 0 for none."
 
 
+WEBHOOK_EVENTS = (
+    "call.started",
+    "call.updated",
+    "call.ended",
+    "call.failed",
+    "stream.silent",
+    "stream.heard",
+    "destination.down",
+    "destination.up",
+)
+"All that webhooks can be told."
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A server of others that is told what happens to calls."""
+
+    name: str
+    url: str
+    events: tuple[str, ...] = WEBHOOK_EVENTS
+    secret: Secret | None = None
+    "What each request is signed with."
+    bearer: Secret | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    tls: ClientTLS = field(default_factory=ClientTLS)
+    timeout_s: float = 10.0
+    backoff_initial_s: float = 1.0
+    backoff_max_s: float = 300.0
+    keep_s: float = 86_400.0
+    "An event that could not be delivered for so long is given up."
+    connections: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookStore:
+    """The queue of all webhooks."""
+
+    file: str = "webhooks.sqlite"
+    "Relative to the working directory."
+    max_events: int = 100_000
+    "For one webhook."
+    max_dead: int = 1_000
+    max_unwritten_octets: int = 16_777_216
+    "In memory, while the file cannot be written."
+    stop_s: float = 5.0
+    "At the end of the server, how long what is due may take to be sent."
+
+
+RECORD_FIELDS = ("caller", "called", "src", "participants", "request_uri", "metadata")
+"The fields of a call record that may say who somebody is."
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsConfiguration:
+    """The call records."""
+
+    database: str | None = None
+    "sqlite:FILE or postgresql://…; None for no records."
+    keep_days: int = 90
+    "0 for ever."
+    hide: tuple[str, ...] = ()
+    "Fields that are left out."
+    hash: tuple[str, ...] = ()
+    "Fields of which a keyed hash is kept."
+    hash_key: Secret | None = None
+    node: str = ""
+    "What this server is called in the records; the host's name where empty."
+
+
 class Level(Enum):
     """The least urgent events that are logged."""
 
@@ -312,8 +385,12 @@ class Configuration:
     pass_headers: tuple[str, ...] = ()
     manhole: ManholeConfiguration = field(default_factory=ManholeConfiguration)
     web: WebConfiguration = field(default_factory=WebConfiguration)
+    webhooks: tuple[Webhook, ...] = ()
+    webhook_queue: WebhookStore = field(default_factory=WebhookStore)
+    records: RecordsConfiguration = field(default_factory=RecordsConfiguration)
     log: LogConfiguration = field(default_factory=LogConfiguration)
-    workers: int = 0
+    workers: int | str = 0
+    "Processes of the media plane: 0 for none but this one, or auto."
 
     @property
     def router(self) -> Router:

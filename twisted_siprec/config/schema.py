@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..audio.codec import NAMES
+from ..sdp.crypto import Secrecy
 from ..sip.digest import Algorithm
 from ..sip.events import Limits, Reuse, Timers, Transport
 from .document import Place
@@ -189,6 +190,7 @@ SIP_SECTION = Section(
 
 # --- sources, media, and the rest -------------------------------------------------------
 
+
 class _DigestUsers:
     """The name of a file of users, or a mapping of users to their secrets."""
 
@@ -233,6 +235,7 @@ SOURCE = Section(
         "allow": Flag(),
         "strict": Flag(),
         "non_siprec": choice_of(NonSIPREC),
+        "srtp": choice_of(Secrecy),
         "advertise": IPAddress(wildcard=False),
         "limits": Section(
             SourceLimits,
@@ -271,6 +274,7 @@ MEDIA = Section(
         "advertise": IPAddress(wildcard=False),
         "ports": _PortRange(),
         "codecs": ListOf(Choice({name: name for name in sorted(NAMES)}), distinct=True, some=True),
+        "srtp": choice_of(Secrecy),
         "dtmf": Flag(),
         "jitter_ms": Whole(0, 2_000, "milliseconds"),
         "start_timeout_s": Number(0.1, 60, "seconds"),
@@ -359,13 +363,16 @@ LOG = Section(LogConfiguration, {"json": Flag(), "level": choice_of(Level)})
 
 
 class _Workers:
-    """The media plane's processes. There are none yet, and this says so."""
+    """How many processes the media plane has: a number, or one for each core."""
 
-    def read(self, place: Place) -> int:
-        expected = "0: worker processes are not supported yet, media runs in this process"
-        if Whole(0, 64).read(place):
+    def read(self, place: Place) -> int | str:
+        expected = "a whole number from 0 to 64, or auto"
+        text = place.scalar(expected)
+        if text == "auto":
+            return text
+        if not text.isascii() or not text.isdigit() or len(text) > 2 or int(text) > 64:
             raise place.fail(expected)
-        return 0
+        return int(text)
 
 
 SECTIONS: dict[str, Reader[Any]] = {

@@ -42,6 +42,9 @@ from .recording import Reception, Recording
 from .sip_trace import SIPTrace
 from .sip_transport import SIPTransport
 
+MAX_REASON = 200
+"So much of an SRC's Reason header field is logged."
+
 Receive = Callable[[sip.Flow], Reception | RemoteError]
 "Says what applies to the calls that come on a flow, or why none is taken."
 
@@ -179,7 +182,7 @@ class RecordingServer:
     def _cancelled(self, cancelled: sip.Cancelled) -> None:
         """Where it was the first INVITE, the call is over; a re-INVITE never was."""
         recording = self._recordings.get(cancelled.dialog)
-        if recording is not None and recording.session.state is siprec.State.OPENING:
+        if recording is not None and recording.session.state.pending:
             self._log.ended(recording, "cancelled before it was answered")
             self._over(cancelled.dialog, EndReason.CALL_ENDED, None)
 
@@ -189,8 +192,10 @@ class RecordingServer:
             return
         request = None
         if ended is not None:
-            self._log.ended(recording, ended.reason.value)
             request = ended.request
+            said = request.headers.get("Reason") if request is not None else None
+            why = ended.reason.value
+            self._log.ended(recording, f"{why} ({said[:MAX_REASON]})" if said else why)
         recording.session.dialog_ended(request, reason, self._clock.seconds(), self._wall())
         self._carry_out(recording)
         if not recording.bridged:
@@ -202,6 +207,8 @@ class RecordingServer:
         call_id = recording.call_id
         for output in recording.session.outputs():
             match output:
+                case siprec.Ask():
+                    self._ask(recording)
                 case siprec.OpenBridge(plan):
                     self._open(recording, plan)
                 case siprec.UpdateBridge(update):
@@ -236,18 +243,42 @@ class RecordingServer:
                     self._log.described(recording)
         self._log.stands(recording)
 
-    def _route(self, dialog: str, description: Description) -> siprec.RouteAnswer:
+    def _route(self, dialog: str, description: Description) -> siprec.RouteAnswer | siprec.Later:
         """Where the call goes, or why it is refused; one that has a route counts from now on."""
         recording = self._recordings[dialog]
         routed = recording.reception.route(description)
         if isinstance(routed, RemoteError):
             return routed
-        refusal = self._intake.admit(self._clock.seconds())
+        refusal = self._intake.admit(self._clock.seconds(), recording.reception.source)
         if refusal is not None:
             return refusal
         recording.admitted = True
-        recording.destinations = tuple(destination.name for destination in routed)
+        if callable(routed):
+            recording.question = routed
+            return siprec.Later.LATER
+        recording.goes_to(routed)
         return routed
+
+    def _ask(self, recording: Recording) -> None:
+        """Somebody else says where the call goes. Until then its INVITE waits."""
+        question, recording.question = recording.question, None
+        if question is not None:
+            asking = question()
+            asking.addErrback(self._not_routed, recording)
+            asking.addCallback(partial(self._routed, recording))
+            asking.addErrback(self._log.fault, recording)
+
+    def _not_routed(self, failure: Failure, recording: Recording) -> RemoteError:
+        self._log.fault(failure, recording)
+        return RemoteError(500, "the route could not be looked up")
+
+    def _routed(self, recording: Recording, answer: siprec.Routed | RemoteError) -> None:
+        if not isinstance(answer, RemoteError):
+            recording.goes_to(answer.destinations)
+        recording.session.routed(answer, self._clock.seconds())
+        self._carry_out(recording)
+        if recording.session.state is siprec.State.ENDED and not recording.bridged:
+            self._forget(recording)
 
     def _open(self, recording: Recording, plan: BridgePlan) -> None:
         self._log.began(recording, plan)
@@ -301,7 +332,7 @@ class RecordingServer:
         recording.stop_silence_timer()
         self._bridges.pop(recording.id, None)
         if recording.admitted:
-            self._intake.leave()
+            self._intake.leave(recording.reception.source)
         self._log.forgotten(recording)
         if not self._recordings:
             waiting, self._idle = self._idle, []
