@@ -23,11 +23,17 @@ class FakePair:
         self.close_fault: Exception | None = None
         self.closed = False
 
+    def fileno(self) -> int:
+        return -1
+
     def drain(self, limit: int) -> list[Datagram]:
         if self.fault is not None:
             raise self.fault
         taken, self.queue = self.queue[:limit], self.queue[limit:]
         return taken
+
+    def sort(self, datagrams: list[Datagram]) -> list[Datagram]:
+        return datagrams
 
     def take_rtcp(self, taker: TakeRTCP) -> None:
         self.taker = taker

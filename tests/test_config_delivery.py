@@ -430,7 +430,7 @@ class RoutesTests(SynchronousTestCase):
                 "default_destinations: d\n"
             ),
             [
-                "3: routes[0]: found neither, expected destinations, or refuse with a status",
+                "3: routes[0]: found none of them, expected destinations, a lookup, or refuse with a status",
                 "4: routes[1]: found destinations with refuse, expected one of them",
                 (
                     '5: routes[2].destinations[1]: found "c", which is no destination, expected '
@@ -539,10 +539,10 @@ class ExamplesTests(SynchronousTestCase):
 
     def test_defaults_of_destinations(self) -> None:
         """What it says of a destination's defaults is so."""
-        examples = ("headers", "bearer", "hmac", "basic", "tls", "url")
+        examples = ("headers", "bearer", "hmac", "basic", "tls", "url", "failover", "proxy")
         lines = self.uncommented().splitlines()
         start = lines.index("destinations:") + 2
-        end = lines.index("  archive:")
+        end = lines.index("  speech-b:")
         kept = [line for line in lines[start:end] if line.startswith("    ") and line[4] != " "]
         keys = [line for line in kept if line.strip().partition(":")[0] not in examples]
         self.assertGreater(len(keys), 15)
@@ -553,10 +553,11 @@ class ExamplesTests(SynchronousTestCase):
         """Every key of the schema is in it."""
         import yaml
 
-        from twisted_siprec.config import delivery, schema
+        from twisted_siprec.config import delivery, schema, services
+        from twisted_siprec.config.loading import SECTIONS
 
         document = yaml.safe_load(self.uncommented())
-        for name, reader in schema.SECTIONS.items():
+        for name, reader in SECTIONS.items():
             keys = getattr(reader, "keys", None)
             if keys is not None:
                 self.assertEqual(set(document[name]), set(keys), name)
@@ -572,9 +573,11 @@ class ExamplesTests(SynchronousTestCase):
             set(document["destinations"]["speech"]) | {"basic"}, set(delivery.DESTINATION_KEYS)
         )
         self.assertEqual(
-            set(document) - set(schema.SECTIONS),
+            set(document) - set(SECTIONS),
             {"destinations", "routes", "default_destinations"},
         )
+        self.assertEqual(set(document["webhooks"][0]), set(services.WEBHOOK.keys))
+        self.assertEqual(set(document["routes"][2]["lookup"]), set(services.LOOKUP.keys))
         sales = document["routes"][1]["match"]
         self.assertEqual(
             set(sales), {"called", "calling", "request_uri", "source", "header", "metadata"}

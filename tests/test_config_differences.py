@@ -60,8 +60,8 @@ class DifferencesTests(SynchronousTestCase):
         self.assertEqual(
             self.lines(BEFORE, after),
             [
-                "destinations.speech.url: changed",
                 "destinations.archive: removed",
+                "destinations.speech.url: changed",
                 "destinations.store: added",
                 "routes.sales.conditions: changed",
                 "routes.sales.destinations.speech.url: changed",

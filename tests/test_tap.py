@@ -111,6 +111,7 @@ class TapTests(SynchronousTestCase):
             "sip: {listeners: [{transport: tcp, address: '::1', port: 5080}]}\n"
             "sources: [{name: no, networks: 192.0.2.1, allow: false},"
             " {name: sbc, networks: 192.0.2.0/24}]\n"
+            "media: {codecs: [PCMU, PCMA, G722, L16]}\n"
             "destinations: {a: {url: ws://a}, b: {url: ws://b}}\n"
             "routes: [{name: one, destinations: a}]\n"
         )

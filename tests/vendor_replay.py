@@ -34,11 +34,11 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 from typing import Protocol
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from twisted_siprec.plan import (
     BridgeClosed,
@@ -57,7 +57,15 @@ from twisted_siprec.plan import (
 DIRECTORY = Path(__file__).parent / "conversations" / "vendors"
 FILES = sorted(DIRECTORY.glob("*.txt"))
 
-_COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length"}
+_COMPACT = {
+    "v": "via",
+    "f": "from",
+    "t": "to",
+    "i": "call-id",
+    "m": "contact",
+    "l": "content-length",
+}
+_NUMBERS = count(1)
 _ANSWERED = {
     "sendonly": "recvonly",
     "sendrecv": "recvonly",
@@ -87,10 +95,13 @@ class WatchedMedia:
     def __init__(self, inner: object = None) -> None:
         self.inner = inner
         self.views: dict[str, View] = {}
+        self.failure: Exception | None = None
         self._ports: dict[tuple[str, int], StreamPorts] = {}
 
     def open(self, plan: BridgePlan) -> Deferred[BridgeOpened]:
-        """Note the beginning."""
+        """Note the beginning, or fail as a test wants it."""
+        if self.failure is not None:
+            return fail(self.failure)
         view = View(plan, plan.channels, plan.streams, plan.description, plan.paused)
         self.views[plan.bridge] = view
         if self.inner is not None:
@@ -133,7 +144,9 @@ class WatchedMedia:
     def _opened(self, bridge: str, streams: tuple[StreamPlan, ...]) -> BridgeOpened:
         for each in streams:
             number = 30_000 + 2 * len(self._ports)
-            self._ports.setdefault((bridge, each.index), StreamPorts(each.index, number, number + 1))
+            self._ports.setdefault(
+                (bridge, each.index), StreamPorts(each.index, number, number + 1)
+            )
         return BridgeOpened(bridge, tuple(self._ports[bridge, each.index] for each in streams))
 
 
@@ -209,10 +222,11 @@ class Dialog:
     """The SRC's side of a dialog."""
 
     def __init__(self, name: str, wire: Wire) -> None:
-        self.call_id = f"{name}-{id(self):x}@{wire.here}"
+        self.number = next(_NUMBERS)
+        self.call_id = f"{name.replace(' ', '-')}-{self.number}@{wire.here}"
         self.sequence = 0
         self.branch = 0
-        self.sender = f"<sip:src@{wire.here}>;tag=src-{name}"
+        self.sender = f"<sip:src@{wire.here}>;tag=src-{self.number}"
         self.recipient = f"<{wire.srs}>"
         self.contact = f"<sip:src@{wire.here}>;+sip.src"
         self.target = wire.srs
@@ -312,8 +326,9 @@ class Replay:
             if written > dialog.sequence:
                 dialog.sequence = written
         octets = "\r\n".join(body).encode() + (b"\r\n" if body else b"")
+        branch = f"z9hG4bK{dialog.number}x{dialog.branch}{method}"
         own = {
-            "via": f"Via: SIP/2.0/{self.wire.via};branch=z9hG4bK{id(dialog):x}{dialog.branch}{method}",
+            "via": f"Via: SIP/2.0/{self.wire.via};branch={branch}",
             "from": f"From: {dialog.sender}",
             "to": f"To: {dialog.recipient}",
             "call-id": f"Call-ID: {dialog.call_id}",
@@ -371,7 +386,9 @@ class Replay:
         if status != "200":
             return
         dialog = self.dialog
-        fields = {_name(line): line.partition(":")[2].strip() for line in self.response if ":" in line}
+        fields = {
+            _name(line): line.partition(":")[2].strip() for line in self.response if ":" in line
+        }
         cseq = fields["cseq"]
         if cseq.endswith("INVITE"):
             dialog.recipient = fields["to"]
@@ -393,9 +410,7 @@ class Replay:
         lines = await self._next(False)
         assert lines[0].startswith(f"{method} "), "\n".join(lines)
         _in_order(patterns, lines)
-        copied = [
-            line for line in lines if _name(line) in ("via", "from", "to", "call-id", "cseq")
-        ]
+        copied = [line for line in lines if _name(line) in ("via", "from", "to", "call-id", "cseq")]
         answer = ["SIP/2.0 200 OK", *copied, "Content-Length: 0", "", ""]
         self.wire.send("\r\n".join(answer).encode())
 
@@ -446,8 +461,7 @@ class Replay:
                 found = " ".join(each.id for each in known.groups)
             case "sessions":
                 found = " ".join(
-                    each.id + ("" if each.stop_time is None else " over")
-                    for each in known.sessions
+                    each.id + ("" if each.stop_time is None else " over") for each in known.sessions
                 )
             case "warned":
                 found = " ".join(dict.fromkeys(code for code, _ in known.warnings))

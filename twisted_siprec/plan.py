@@ -79,6 +79,31 @@ class Codec:
 
 
 @dataclass(frozen=True, slots=True)
+class SRTPKey:
+    """A master key of SRTP (:rfc:`3711`). Its repr does not show it, and so no log does."""
+
+    suite: str
+    "The crypto suite: AES_CM_128_HMAC_SHA1_80, …"
+    octets: bytes = field(repr=False)
+    "Master key and master salt, one after the other."
+    mki: bytes = b""
+    "The master key identifier that packets bear; empty for none."
+    encrypts_rtp: bool = True
+    "False with UNENCRYPTED_SRTP: packets are authenticated only."
+    encrypts_rtcp: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SRTPKeys:
+    """The keys of one stream."""
+
+    receive: tuple[SRTPKey, ...]
+    "What the SRC sends by; several only where each has an MKI of the same length."
+    send: SRTPKey
+    "What we send by."
+
+
+@dataclass(frozen=True, slots=True)
 class StreamPlan:
     """One recorded m-line: what to receive and from where."""
 
@@ -97,6 +122,8 @@ class StreamPlan:
     "Where our RTCP goes (a=rtcp, or the port after the RTP port)."
     rtcp_mux: bool = False
     "RTP and RTCP share a port (:rfc:`5761`)."
+    crypto: SRTPKeys | None = None
+    "None where RTP and RTCP are not protected."
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +199,8 @@ class CommunicationSession:
     stop_time: str | None = None
     recorded: tuple[Span, ...] = ()
     "When it was in the recording, where that was more than once (:rfc:`7865#section-6.4`)."
+    reasons: tuple[tuple[str, str | None, str | None], ...] = ()
+    "Why it ended: protocol, cause, text."
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +320,21 @@ class Destination:
     include_xml: bool = False
     stats_every_s: float = 0.0
     "0 for no stats messages."
+    failover: tuple[Destination, ...] = ()
+    "Where its streams go while it cannot be reached, in this order; alike in all that is sent."
+    breaker_failures: int = 5
+    "So many attempts in a row that fail, of all calls, and it is not tried for a while; 0 for never."
+    breaker_open_s: float = 5.0
+    "For so long; doubled each time that the next attempt fails too."
+    breaker_open_max_s: float = 60.0
+    max_connections: int = 0
+    "Of all calls; 0 for any number."
+    reconnects_per_second: float = 50.0
+    "Attempts after a failure, of all calls; 0 for any number."
+    proxy: Address | None = None
+    "An HTTP proxy that connections go through (CONNECT)."
+    spool: bool = False
+    "What the replay ring does not hold is kept on disk, where there is a spool."
 
 
 # --- requests to the media plane ----------------------------------------------
@@ -385,6 +429,10 @@ class StreamStatistics:
     max_jitter_ms: float = 0.0
     codec_changes: int = 0
     ssrc_changes: int = 0
+    dropped: int = 0
+    "By our own kernel, because we did not read in time; they are among the lost."
+    slipped: int = 0
+    "Samples by which the timeline was moved to follow the clock of the source."
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +457,8 @@ class DeliveryStatistics:
     acknowledged_frame: int | None = None
     complete: bool = True
     "False where the consumer was unreachable at the end and a part was given up."
+    spooled: int = 0
+    "Samples per channel that are in the spool, and are delivered later."
 
 
 @dataclass(frozen=True, slots=True)

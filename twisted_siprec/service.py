@@ -35,6 +35,7 @@ from .net.plane import LocalMedia
 from .net.pool import WorkerPool, worker_count
 from .net.recording import Question, Reception
 from .net.recording_server import Limits, RecordingServer
+from .net.records import make_records
 from .net.reload import HangupSignal, Reload
 from .net.sip_locate import Locator, service_lookup
 from .net.sip_transport import SIPListener, SIPTransport
@@ -331,6 +332,10 @@ def make_service(
         recording.server.watch(webhooks.happened)
         webhooks.setServiceParent(service)  # type: ignore[no-untyped-call]
         words = webhook_words(webhooks)
+    if configuration.records.database is not None:
+        records = make_records(configuration.records, reactor)
+        recording.server.watch(records.happened)
+        records.setServiceParent(service)  # type: ignore[no-untyped-call]
     if configuration.manhole.enabled:
         manhole = ManholeService(configuration.manhole, recording.server, reactor, words)
         manhole.setServiceParent(service)  # type: ignore[no-untyped-call]

@@ -82,14 +82,18 @@ def summary(configuration: Configuration) -> str:
     """What a configuration amounts to, in a few lines."""
     listeners = ", ".join(_where(listener) for listener in configuration.sip.listeners)
     sources = ", ".join(
-        f"{source.name} ({', '.join(str(network) for network in source.networks)})"
+        f"{source.name} ({', '.join([*map(str, source.networks), *source.identities])})"
         for source in configuration.sources
         if source.allow
     )
     first, last = configuration.media.ports
     default = ", ".join(each.name for each in configuration.default_destinations)
     routes = ", ".join(rule.name for rule in configuration.routes)
-    codecs = ", ".join(configuration.media.codecs)
+    missing = configuration.media.missing_codecs
+    codecs = ", ".join(
+        f"{name} (needs twisted_siprec[codecs])" if name in missing else name
+        for name in configuration.media.codecs
+    )
     return "\n".join(
         [
             f"  SIP           {listeners}",

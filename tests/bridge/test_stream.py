@@ -19,7 +19,7 @@ from twisted_siprec.rtp.header import RTPPacket
 PCMU, PCMA = Codec(0, "PCMU", 8000), Codec(8, "PCMA", 8000)
 G722, L16 = Codec(9, "G722", 8000), Codec(96, "L16", 8000)
 WIDE, EVENT = Codec(97, "L16", 16000), Codec(101, "TELEPHONE-EVENT", 8000)
-NOISE, UNKNOWN = Codec(13, "CN", 8000), Codec(18, "G729", 8000)
+NOISE, UNKNOWN = Codec(13, "CN", 8000), Codec(18, "G728", 8000)
 HERE, THERE = ("192.0.2.1", 4000), ("192.0.2.2", 5000)
 OPENED = 50.0
 

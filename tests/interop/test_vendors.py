@@ -23,6 +23,7 @@ from twisted_siprec.config.loading import parse
 from twisted_siprec.service import RecordingService
 
 CONFIGURATION = """
+workers: 0
 sip:
   listeners:
     - {{transport: udp, address: 127.0.0.1, port: 0}}

@@ -10,9 +10,12 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.config import Source, Unknown
+from twisted_siprec.config import Digest, DigestUsers, Source, Unknown
+from twisted_siprec.errors import RemoteError
 from twisted_siprec.net.admission import Admission
+from twisted_siprec.sip.digest import Challenge, answer
 from twisted_siprec.sip.events import Flow, Transport
+from twisted_siprec.sip.message import Headers, Request
 
 BANNED = Source("banned", (ip_network("192.0.2.66/32"),), allow=False)
 SBC = Source("sbc", (ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")))
@@ -118,4 +121,120 @@ class AdmissionTests(SynchronousTestCase):
         admission = self.admission(remembered=2)
         for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.3"):
             admission.source(address)
-        self.assertEqual(list(admission._decisions), ["192.0.2.1", "192.0.2.3"])
+        self.assertEqual(list(admission._decisions), [("192.0.2.1", ()), ("192.0.2.3", ())])
+
+
+TRUNK = Source("trunk", identities=("sbc.example.com", "sip:example.org"), advertise="203.0.113.5")
+INSIDE = Source("inside", (ip_network("192.0.2.0/24"),), identities=("inside.example.com",))
+
+
+def secure(address: str, *identities: str) -> Flow:
+    """What comes from an address by TLS, with these names in a verified certificate."""
+    here = ("198.51.100.1", 5061)
+    return Flow(Transport.TLS, "tls1", here, (address, 40_000), here, identities)
+
+
+class IdentityTests(SynchronousTestCase):
+    """Sources that are known by certificates."""
+
+    def setUp(self) -> None:
+        self.events: list[LogEvent] = []
+        self.patch(Admission, "_log", Logger("admission", observer=self.events.append))
+        self.admission = self.make(BANNED, INSIDE, TRUNK)
+
+    def make(self, *sources: Source, unknown: Unknown = Unknown.SILENCE) -> Admission:
+        return Admission(sources, unknown, Clock())
+
+    def test_names(self) -> None:
+        """A name is compared without case, as a domain or as a SIP URI of one."""
+        for identities, expected in [
+            (("sbc.example.com",), TRUNK),
+            (("other", "SBC.Example.Com."), TRUNK),
+            (("sip:sbc.example.com",), TRUNK),
+            (("example.org",), TRUNK),
+            (("x.sbc.example.com",), None),
+            (("sip:user@example.org",), None),
+            ((), None),
+        ]:
+            flow = secure("203.0.113.77", *identities)
+            self.assertIs(self.admission.source_of(flow), expected, identities)
+
+    def test_both(self) -> None:
+        """Where a source names networks and identities, one of each is wanted."""
+        here, there = "192.0.2.7", "203.0.113.7"
+        self.assertIs(self.admission.source(here, ("inside.example.com",)), INSIDE)
+        self.assertIsNone(self.admission.source(there, ("inside.example.com",)))
+        self.assertIsNone(self.admission.source(here))
+        self.assertIs(self.admission.source(here, ("example.org",)), TRUNK)
+
+    def test_before_the_handshake(self) -> None:
+        """A TLS connection is expected where a certificate could still make it known."""
+        self.assertTrue(self.admission.expects(secure("203.0.113.7")))
+        self.assertFalse(self.admission.admit(secure("203.0.113.7")))
+        self.assertFalse(self.admission.expects(secure("192.0.2.66")), "the ban is first")
+        [line] = self.events
+        self.assertIn("203.0.113.7", formatEvent(line))
+        inside = self.make(SBC, INSIDE)
+        self.assertTrue(inside.expects(secure("192.0.2.7")))
+        self.assertFalse(inside.expects(secure("203.0.113.7")))
+        self.assertFalse(self.make(INSIDE).expects(flow("192.0.2.7")), "UDP has no certificates")
+        self.assertTrue(self.make(INSIDE).expects(secure("192.0.2.7")))
+        banned = Source("banned", identities=("bad",), allow=False)
+        self.assertFalse(self.make(banned).expects(secure("192.0.2.7")))
+
+    def test_named_in_the_log(self) -> None:
+        """What a certificate says that nobody knows is in the log, and cannot break it."""
+        self.admission.admit(secure("203.0.113.7", "evil\nname", "x" * 400))
+        [line] = [formatEvent(event) for event in self.events]
+        self.assertIn("nor is its certificate of theirs ('evil\\nname, xx", line)
+        self.assertLess(len(line), 450)
+
+    def test_presented(self) -> None:
+        """Our address is what the source is to see, with the listener's port."""
+        flow = secure("203.0.113.7", "example.org")
+        self.assertEqual(self.admission.presented(flow).advertised, ("203.0.113.5", 5061))
+        other = secure("192.0.2.7", "inside.example.com")
+        self.assertIs(self.admission.presented(other), other)
+        stranger = secure("192.0.2.7")
+        self.assertIs(self.admission.presented(stranger), stranger)
+
+
+class GateTests(SynchronousTestCase):
+    """Requests that are let in."""
+
+    def setUp(self) -> None:
+        file = self.mktemp()
+        with open(file, "w") as users:
+            users.write("sbc:secret")
+        digest = Digest(DigestUsers(file=file), realm="here")
+        guarded = Source("guarded", (ip_network("192.0.2.0/25"),), digest=digest)
+        self.admission = Admission((BANNED, guarded, SBC), Unknown.FORBIDDEN, Clock())
+
+    def check(self, address: str, method: str = "OPTIONS", *fields: tuple[str, str]) -> object:
+        """The credentials, or the status of the refusal and the first of its header fields."""
+        request = Request(Headers(fields), method=method, uri_text="sip:a")
+        try:
+            return self.admission.check(request, flow(address), 1.0)
+        except RemoteError as error:
+            return (error.status, error.headers[0][1] if error.headers else "")
+
+    def test_strangers(self) -> None:
+        """Strangers and the banned get 403, whatever they send."""
+        for address in ("203.0.113.1", "192.0.2.66"):
+            for method in ("OPTIONS", "INVITE", "REGISTER"):
+                self.assertEqual(self.check(address, method), (403, ""))
+
+    def test_open(self) -> None:
+        """A source without digest is not asked."""
+        self.assertIsNone(self.check("192.0.2.200"))
+
+    def test_digest(self) -> None:
+        """One with digest is, and gets in by its answer."""
+        asked = self.check("192.0.2.1")
+        assert isinstance(asked, tuple)
+        self.assertEqual(asked[0], 401)
+        challenge = Challenge.parse(asked[1])
+        assert challenge is not None
+        self.assertEqual(challenge.realm, "here")
+        given = answer(challenge, "sbc", "secret", "OPTIONS", "sip:a", cnonce="c")
+        self.assertEqual(self.check("192.0.2.1", "OPTIONS", ("Authorization", str(given))), given)

@@ -22,7 +22,9 @@ from twisted_siprec.net.link import (
 from twisted_siprec.net.websocket import Handshake
 from twisted_siprec.plan import Destination
 
-DESTINATION = Destination("analytics", "ws://consumer.example.com:9000/")
+DESTINATION = Destination(
+    "analytics", "ws://consumer.example.com:9000/", breaker_failures=0, reconnects_per_second=0
+)
 
 
 class LinkTestCase(SynchronousTestCase):
@@ -44,7 +46,7 @@ class LinkTestCase(SynchronousTestCase):
         return Link(
             self.clock,
             destination,
-            lambda url: self.prepare(url),
+            lambda place, url: self.prepare(url),
             lambda: 1.0,
             self,
             settings,
@@ -122,7 +124,7 @@ class LinkTests(LinkTestCase):
 
     def test_jitter(self) -> None:
         """The wait is drawn from all of the interval."""
-        link = Link(self.clock, DESTINATION, self.prepare, lambda: 0.5, self)
+        link = Link(self.clock, DESTINATION, lambda _, url: self.prepare(url), lambda: 0.5, self)
         link.open()
         self.endpoint.fail(ConnectionRefusedError())
         self.assertEqual(self.heard(), [("down", 0.125, False)])

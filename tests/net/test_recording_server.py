@@ -9,20 +9,29 @@ from itertools import count
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.sip.conversation import tokens
 from tests.sip_fakes import UDPMemoryReactor
-from tests.vendor_replay import FILES, Replay, WatchedMedia
+from tests.vendor_replay import FILES, Replay, View, WatchedMedia
 from twisted_siprec.errors import RemoteError
+from twisted_siprec.net.media import NoPorts
 from twisted_siprec.net.recording import Reception
 from twisted_siprec.net.recording_server import Limits, RecordingServer
 from twisted_siprec.net.sip_transport import SIPTransport
-from twisted_siprec.plan import Description, Destination, EndReason, StreamSilent
+from twisted_siprec.plan import (
+    BridgeFailed,
+    Description,
+    Destination,
+    EndReason,
+    StreamHeard,
+    StreamSilent,
+)
 from twisted_siprec.routing.policy import Intake
 from twisted_siprec.sip.events import Flow, UserAgentSettings
 from twisted_siprec.sip.uas import UserAgentServer
-from twisted_siprec.siprec.session import SessionPolicy
+from twisted_siprec.siprec.session import RouteAnswer, SessionPolicy
 
 WALL = 1_767_366_000.0
 
@@ -36,7 +45,7 @@ class MemoryWire:
 
     def __init__(self, reactor: UDPMemoryReactor) -> None:
         self.protocol, self.port = reactor.udp[0]
-        self.taken = 0
+        self.taken = len(self.port.written)
 
     def send(self, octets: bytes) -> None:
         """To the listener."""
@@ -66,6 +75,7 @@ class Recorder:
         self.media = WatchedMedia()
         self.policy = policy or SessionPolicy(media_address="198.51.100.1")
         self.refusal: RemoteError | None = None
+        self.nowhere: RemoteError | None = None
         numbers, identities = tokens(), count(1)
         self.transport = SIPTransport(
             self.reactor,
@@ -88,9 +98,9 @@ class Recorder:
         """Everybody may, unless a test says otherwise."""
         return self.refusal or Reception("all", self.policy, self.route)
 
-    def route(self, description: Description) -> tuple[Destination, ...]:
+    def route(self, description: Description) -> RouteAnswer:
         """To one consumer."""
-        return (Destination("consumer", "ws://consumer.example.com/"),)
+        return self.nowhere or (Destination("consumer", "ws://consumer.example.com/"),)
 
     def replay(self, text: str) -> Replay:
         """A conversation, to its end."""
@@ -117,3 +127,187 @@ def test_vendor(name: str) -> None:
 def test_there_are_vendors() -> None:
     """Every family has its conversation."""
     assert len(FILES) >= 15
+
+
+CALL = """\
+> INVITE
+> Require: siprec
+> Content-Type: application/sdp
+>
+> v=0
+> o=- 1 1 IN IP4 {here}
+> s=-
+> c=IN IP4 {here}
+> t=0 0
+> m=audio 4000 RTP/AVP 0
+> a=label:1
+> a=sendonly
+"""
+TAKEN = CALL + "< 200\nack\n"
+
+
+class RecordingServerTests(SynchronousTestCase):
+    """What joins the user agent, the recording sessions and the media plane."""
+
+    def setUp(self) -> None:
+        """A server that sends a call to its end after 30 s of silence."""
+        self.recorder = Recorder(limits=Limits(end_after_silence_s=30.0))
+        self.server = self.recorder.server
+
+    def view(self, bridge: str = "rec-1") -> View:
+        """What the media plane was told."""
+        return self.recorder.media.views[bridge]
+
+    def log(self) -> list[str]:
+        """The lines of the log, from now on."""
+        logged: list[str] = []
+
+        def observe(event: LogEvent) -> None:
+            logged.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        return logged
+
+    def test_reason(self) -> None:
+        """Why the SRC ended the call is in the log, in its words."""
+        logged = self.log()
+        self.recorder.replay(TAKEN + "> BYE\n> Reason: Q.850;cause=16\n< 200\n")
+        self.assertIn("BYE received (Q.850;cause=16)", "".join(logged))
+
+    def test_call(self) -> None:
+        """A call in progress is listed, with what was odd; one that is over is not."""
+        self.recorder.replay(TAKEN)
+        (call,) = self.server.calls()
+        self.assertEqual(
+            (call.id, call.state, call.destinations, call.warnings),
+            ("rec-1", "recording", ("consumer",), 1),
+        )
+        details = self.server.call("rec-1")
+        self.assertEqual(details["warning metadata-missing"], "there is no recording metadata")
+        self.assertEqual(self.server.call("rec-9"), {})
+        self.assertTrue(self.server.hang_up("rec-1"))
+        self.assertIs(self.view().ended, EndReason.OPERATOR)
+        self.assertEqual(self.server.calls(), [])
+
+    def test_warnings(self) -> None:
+        """What was odd is in the log and counted by code, and in what consumers are told."""
+        logged = self.log()
+        self.recorder.replay(TAKEN)
+        (line,) = [line for line in logged if "[metadata-missing]" in line]
+        self.assertIn("there is no recording metadata", line)
+        self.assertEqual(self.server.statistics()["warned: metadata-missing"], 1)
+        told = self.view().plan.description.warnings
+        self.assertEqual([code for code, _ in told], ["metadata-missing"])
+
+    def test_who_may_not(self) -> None:
+        """A source that may not is refused before anything is made of its call."""
+        self.recorder.refusal = RemoteError(403, "Forbidden")
+        self.recorder.replay(CALL + "< 403\nack\n")
+        self.assertEqual(self.recorder.media.views, {})
+        self.assertEqual(self.server.statistics()["refused: 403"], 1)
+
+    def test_no_route(self) -> None:
+        """A call that goes nowhere is refused as the route says."""
+        self.recorder.nowhere = RemoteError(480, "No destination")
+        self.recorder.replay(CALL + "< 480\nack\n")
+        self.assertEqual(self.server.calls(), [])
+
+    def test_over_the_limit(self) -> None:
+        """The third of two calls gets 503 with Retry-After; the two go on, and leave room."""
+        self.recorder.replay(TAKEN)
+        self.recorder.replay(TAKEN)
+        self.recorder.replay(CALL + "< 503\n< Retry-After: *\nack\n")
+        self.assertEqual(len(self.server.calls()), 2)
+        self.server.hang_up("rec-1")
+        self.recorder.replay("dialog late\n" + TAKEN)
+
+    def test_no_ports(self) -> None:
+        """Where no ports are left the call is refused, for another recorder to take."""
+        self.recorder.media.failure = NoPorts("none")
+        self.recorder.replay(CALL + "< 503\n< Retry-After: *\nack\n")
+        self.assertEqual(self.server.calls(), [])
+
+    def test_media_fails(self) -> None:
+        """A fault of the media plane costs this call, is logged, and says nothing of itself."""
+        self.recorder.media.failure = ZeroDivisionError("inside")
+        replay = self.recorder.replay(CALL + "< 500\nack\n")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertNotIn("inside", "".join(replay.response))
+
+    def test_silence(self) -> None:
+        """A call of which nothing comes any more is ended; packets put it off."""
+        self.recorder.replay(TAKEN)
+        source = ("192.0.2.10", 4000)
+        self.server.reported(StreamSilent("rec-1", 0, 5000))
+        self.recorder.reactor.advance(20)
+        self.server.reported(StreamHeard("rec-1", 0, source))
+        self.recorder.reactor.advance(10)
+        self.assertIsNone(self.view().ended)
+        self.server.reported(StreamSilent("rec-1", 0, 5000))
+        self.recorder.reactor.advance(24.9)
+        self.assertIsNone(self.view().ended)
+        self.recorder.reactor.advance(0.2)
+        self.assertIs(self.view().ended, EndReason.SRC_LOST)
+
+    def test_silence_while_paused(self) -> None:
+        """While the SRC has paused the call, silence is as it should be."""
+        self.recorder.replay(CALL.replace("sendonly", "inactive") + "< 200\nack\n")
+        self.server.reported(StreamSilent("rec-1", 0, 5000))
+        self.recorder.reactor.advance(1000)
+        self.assertIsNone(self.view().ended)
+
+    def test_bridge_lost(self) -> None:
+        """Where the media plane gave a call up, its dialog is ended too."""
+        self.recorder.replay(TAKEN)
+        self.server.reported(BridgeFailed("rec-1", "why"))
+        self.assertIs(self.view().ended, EndReason.ERROR)
+        self.assertIn(b"BYE sip:src@192.0.2.10", self.recorder.reactor.udp[0][1].written[-1][0])
+
+    def test_drain(self) -> None:
+        """While draining OPTIONS and INVITE get 503; a call in progress is served."""
+        self.recorder.replay(TAKEN)
+        idle = self.server.idle()
+        self.server.drain()
+        self.recorder.replay("> OPTIONS\n< 503\n< Retry-After: *\n")
+        self.recorder.replay("dialog late\n" + CALL + "< 503\nack\n")
+        self.assertNoResult(idle)
+        self.server.hang_up_all(EndReason.SHUTDOWN)
+        self.successResultOf(idle)
+        self.assertIs(self.view().ended, EndReason.SHUTDOWN)
+        self.successResultOf(self.server.idle())
+
+    def test_pause(self) -> None:
+        """The operator pauses a call and resumes it; one that is over can be neither."""
+        self.recorder.replay(TAKEN)
+        self.assertTrue(self.server.pause("rec-1"))
+        self.assertTrue(self.view().paused)
+        self.assertTrue(self.server.resume("rec-1"))
+        self.assertFalse(self.view().paused)
+        self.server.hang_up("rec-1")
+        self.assertFalse(self.server.pause("rec-1"))
+
+    def test_one_call_by_two_sources(self) -> None:
+        """One communication session in two recording sessions is no error; they have one key."""
+        metadata = (
+            "> --b\n> Content-Type: application/rs-metadata+xml\n>\n"
+            '> <recording xmlns="urn:ietf:params:xml:ns:recording:1"><session session_id="s1"/>'
+            "</recording>\n> --b--\n"
+        )
+        head, sdp = CALL.split("> Content-Type: application/sdp\n>\n")
+        call = (
+            head + "> Content-Type: multipart/mixed;boundary=b\n>\n> --b\n"
+            "> Content-Type: application/sdp\n>\n" + sdp + metadata + "< 200\nack\n? stitch cs:s1\n"
+        )
+        self.recorder.replay(call)
+        self.recorder.replay(call)
+        self.assertEqual(len(self.server.calls()), 2)
+
+    def test_record_aware(self) -> None:
+        """What concerns the recorded call only is passed over, and not said again."""
+        sdp = CALL.replace("> a=label:1\n", "> a=record:on\n> a=recordpref:on\n> a=label:1\n")
+        sdp = sdp.replace("> Require: siprec\n", "> Require: siprec\n> Supported: record-aware\n")
+        replay = self.recorder.replay(sdp + "< 200\nack\n")
+        answer = "\n".join(replay.response)
+        self.assertNotIn("a=record", answer)
+        self.assertNotIn("record-aware", answer)

@@ -25,7 +25,14 @@ class RTCPExchangeTests(SynchronousTestCase):
         self.stream = Stream(plan, MediaSettings(), 0.0)
         self.pair = FakePair(20000)
         self.ssrcs = iter((0x99, 0x9A))
-        reporting = Reporting("name", interval_s, lambda: next(self.ssrcs), lambda: 0.5)
+        self.now = 0.0
+        reporting = Reporting(
+            cname="name",
+            interval_s=interval_s,
+            new_ssrc=lambda: next(self.ssrcs),
+            chance=lambda: 0.5,
+            monotonic=lambda: self.now,
+        )
         self.exchange = RTCPExchange(self.stream, self.pair, reporting, 0.0)
 
     def hear(self, ssrc: int = 70, source: Address = SRC) -> None:
@@ -76,11 +83,13 @@ class RTCPExchangeTests(SynchronousTestCase):
         assert self.pair.taker is not None
         self.pair.taker(SENDER_REPORT, ("192.0.2.66", 1))
         self.assertEqual(self.exchange.sender_reports, 0)
+        self.now = 4.5
         self.pair.taker(SENDER_REPORT + goodbye(70), ("192.0.2.1", 9))
         self.exchange.look(5.0)
         self.assertEqual(self.destinations(), [(("192.0.2.1", 9), False)])
         self.assertEqual((self.exchange.sender_reports, self.exchange.goodbyes), (1, 1))
-        self.assertEqual(self.pair.sent[0][0].hex()[48:56], "e3e4f1f2")
+        # The middle of its NTP time, and half a second since, in 1/65536 s.
+        self.assertEqual(self.pair.sent[0][0].hex()[48:64], "e3e4f1f200008000")
 
     def test_leave(self) -> None:
         """BYE only where something was said before."""

@@ -4,18 +4,22 @@ The sockets of the user agent, all in memory.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import succeed
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.protocol import connectionDone
 from twisted.internet.testing import StringTransport
+from twisted.names.dns import Record_SRV, RRHeader
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.sip.conversation import tokens
 from tests.sip_fakes import Names, UDPMemoryReactor, UDPPort
 from twisted_siprec.config.model import Connections
+from twisted_siprec.net.sip_locate import Locator
 from twisted_siprec.net.sip_transport import SIPTransport
 from twisted_siprec.sip.events import (
     Acknowledged,
@@ -192,9 +196,7 @@ class SIPTransportTests(SynchronousTestCase):
         self.transport.listen_udp("198.51.100.1", 5060)
         self.reactor.nameResolver = Names({"src.example.com": "192.0.2.77"})
         core = self.transport._core
-        core._settings = core._client._settings = UserAgentSettings(
-            reuse_flow=Reuse.NEVER
-        )
+        core._settings = core._client._settings = UserAgentSettings(reuse_flow=Reuse.NEVER)
         self.datagram(request("INVITE", 1, contact="sip:src@src.example.com:5070"))
         dialog = self.accept()
         self.datagram(request("ACK", 1, to_tag=dialog))
@@ -419,3 +421,123 @@ class SIPTransportTests(SynchronousTestCase):
         self.datagram(request("OPTIONS", 1, call_id="4"))
         self.assertEqual(self.kinds(), [Traced, Traced])
         self.assertEqual(Transport.UDP, self.admitted[0].transport)
+
+
+class CertifiedTransport(ClosableTransport):
+    """A TLS connection in memory, whose peer showed a certificate."""
+
+    def getPeerCertificate(self) -> None:
+        """None that names anybody."""
+
+
+class AdmittedByCertificateTests(SynchronousTestCase):
+    """TLS connections: taken by address, kept by what the certificate says."""
+
+    def setUp(self) -> None:
+        self.reactor = UDPMemoryReactor()
+        self.events: list[Output] = []
+        self.known = True
+        self.transport = SIPTransport(
+            self.reactor,
+            UserAgentServer(UserAgentSettings(), lambda digits: "0" * digits),
+            self.events.append,
+            admit=lambda flow: self.known,
+            expect=lambda flow: flow.remote[0] == "192.0.2.10",
+            present=lambda flow: replace(flow, advertised=("203.0.113.5", 5061)),
+        )
+        self.transport.listen_tls("198.51.100.1", 5061, None, None)  # type: ignore[arg-type] # no TLS here
+
+    def connect(self, host: str) -> tuple[Any, CertifiedTransport]:
+        """A peer connects and goes through its handshake."""
+        factory = self.reactor.sslServers[0][1]
+        peer = IPv4Address("TCP", host, 49152)
+        protocol = factory.buildProtocol(peer)
+        wire = CertifiedTransport(IPv4Address("TCP", "198.51.100.1", 5061), peer)
+        protocol.makeConnection(wire)
+        if not wire.disconnecting:
+            protocol.handshakeCompleted()
+        return protocol, wire
+
+    def test_kept(self) -> None:
+        """Who is known by the certificate is served, at our address as that peer has it."""
+        protocol, wire = self.connect("192.0.2.10")
+        protocol.dataReceived(request("INVITE", 1, via="TLS 192.0.2.10"))
+        [invited] = self.events
+        assert isinstance(invited, Invited)
+        self.transport.accept(invited.transaction)
+        self.assertIn(b"Contact: <sip:srs@203.0.113.5:5061;transport=tls>", wire.value())
+
+    def test_dropped(self) -> None:
+        """Who is not is cut off without a word, and does not count any longer."""
+        self.known = False
+        _, wire = self.connect("192.0.2.10")
+        self.assertTrue(wire.disconnecting)
+        self.assertEqual((wire.value(), self.events), (b"", []))
+
+    def test_not_expected(self) -> None:
+        """Nobody shakes hands with who is not expected."""
+        _, wire = self.connect("192.0.2.11")
+        self.assertTrue(wire.disconnecting)
+        self.assertEqual(self.transport.connections, 0)
+
+
+class ServersTests(SynchronousTestCase):
+    """Requests of ours to host names."""
+
+    def setUp(self) -> None:
+        self.reactor = UDPMemoryReactor()
+        self.reactor.nameResolver = Names({"one.example.com": "192.0.2.21", "two": "192.0.2.22"})
+        self.events: list[Output] = []
+        numbers = tokens()
+        core = UserAgentServer(
+            UserAgentSettings(reuse_flow=Reuse.NEVER), lambda digits: f"{next(numbers):0{digits}x}"
+        )
+        servers = [Record_SRV(1, 0, 5071, b"one.example.com"), Record_SRV(2, 0, 5072, b"two")]
+        found = [RRHeader(b"", each.TYPE, payload=each) for each in servers]
+        self.transport = SIPTransport(
+            self.reactor,
+            core,
+            self.events.append,
+            locator=Locator(lambda name: succeed((found, [], [])), lambda: 0.0),
+        )
+        self.transport.listen_udp("198.51.100.1", 5060)
+
+    def bye(self, contact: str) -> None:
+        """A call from there, which we end."""
+        protocol, _ = self.reactor.udp[0]
+        here = ("192.0.2.10", 5060)
+        protocol.datagramReceived(request("INVITE", 1, contact=contact), here)
+        invited = self.events[0]
+        assert isinstance(invited, Invited)
+        self.transport.accept(invited.transaction)
+        protocol.datagramReceived(request("ACK", 1, to_tag=invited.dialog), here)
+        self.transport.send_bye(invited.dialog)
+
+    def test_datagram(self) -> None:
+        """A datagram goes to the first server, at its port."""
+        self.bye("sip:src@src.example.com")
+        octets, address = self.reactor.udp[0][1].written[-1]
+        self.assertTrue(octets.startswith(b"BYE sip:src@src.example.com SIP/2.0"))
+        self.assertEqual(address, ("192.0.2.21", 5071))
+
+    def test_next_server(self) -> None:
+        """Where one server takes no connection, the next one is tried."""
+        self.bye("sip:src@src.example.com;transport=tcp")
+        host, port, factory, *_ = self.reactor.tcpClients[0]
+        self.assertEqual((host, port), ("192.0.2.21", 5071))
+        connector = self.reactor.connectors[0]
+        factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
+        self.reactor.advance(1)
+        host, port, *_ = self.reactor.tcpClients[1]
+        self.assertEqual((host, port), ("192.0.2.22", 5072))
+
+    def test_no_server(self) -> None:
+        """Where none does, the request has failed."""
+        self.bye("sip:src@src.example.com;transport=tcp")
+        for number in range(2):
+            factory = self.reactor.tcpClients[number][2]
+            connector = self.reactor.connectors[number]
+            factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
+            self.reactor.advance(1)
+        answered = [event for event in self.events if isinstance(event, Answered)]
+        self.assertEqual([event.status for event in answered], [503])

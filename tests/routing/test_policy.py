@@ -82,3 +82,58 @@ class IntakeTests(SynchronousTestCase):
         intake.change(3, calls_per_second=1.0)
         self.assertIs(intake.admit(0.0), None)
         self.assertEqual(self.refusal(intake, 0.0)[:2], (503, "Too Many New Calls"))
+
+
+class SourceLimitTests(SynchronousTestCase):
+    """Limits of single sources."""
+
+    def setUp(self) -> None:
+        self.intake = Intake(3, retry_after_s=7)
+        self.intake.limit_sources({"small": (1, 0.0), "slow": (0, 1.0), "any": (0, 0.0)})
+
+    def refused(self, source: str, now: float = 0.0) -> str | None:
+        error = self.intake.admit(now, source)
+        if error is not None:
+            self.assertEqual((error.status, error.headers), (503, (("Retry-After", "7"),)))
+        return error.reason if error is not None else None
+
+    def test_calls(self) -> None:
+        """A source that has its calls is refused; others are not, and its end makes room."""
+        self.assertIsNone(self.refused("small"))
+        self.assertEqual(self.refused("small"), "Too Many Calls From Here")
+        self.assertIsNone(self.refused("any"))
+        self.intake.leave("small")
+        self.assertIsNone(self.refused("small"))
+        self.assertEqual((self.intake.calls, self.intake.refused), (2, 1))
+
+    def test_rate(self) -> None:
+        """So is one that is too fast."""
+        self.assertIsNone(self.refused("slow"))
+        self.assertEqual(self.refused("slow", 0.5), "Too Many New Calls From Here")
+        self.assertIsNone(self.refused("any", 0.5))
+        self.assertIsNone(self.refused("slow", 1.5))
+
+    def test_both(self) -> None:
+        """The limit of all holds besides, and a call that it refuses counts nowhere."""
+        for _ in range(3):
+            self.assertIsNone(self.refused("any"))
+        self.assertEqual(self.refused("small"), "Too Many Calls")
+        self.intake.leave("any")
+        self.assertIsNone(self.refused("small"))
+
+    def test_changed(self) -> None:
+        """New limits count the calls that there are; a source that is gone can still leave."""
+        self.assertIsNone(self.refused("any"))
+        self.assertIsNone(self.refused("small"))
+        self.intake.limit_sources({"any": (1, 0.0)})
+        self.assertEqual(self.refused("any"), "Too Many Calls From Here")
+        self.intake.leave("small")
+        self.intake.leave("any")
+        self.assertIsNone(self.refused("any"))
+        self.assertEqual(self.intake.calls, 1)
+
+    def test_unknown(self) -> None:
+        """A source of which nothing was said has the limits of all."""
+        self.assertIsNone(self.refused("other"))
+        self.intake.leave("other")
+        self.assertEqual(self.intake.calls, 0)

@@ -322,7 +322,12 @@ class RefusalTests(SynchronousTestCase):
         """Whoever can do keys passes the profiles that need them."""
         offer = parsed("m=audio 2 RTP/SAVP 0")
         profiles = frozenset({"RTP/SAVP"})
-        self.assertTrue(negotiate(offer, SUPPORTED, profiles=profiles).accepted)
+        self.assertRaises(RemoteError, negotiate, offer, SUPPORTED)
+        self.assertRaises(RemoteError, negotiate, offer, SUPPORTED, profiles=profiles)
+        key = "a=crypto:1 AEAD_AES_128_GCM inline:" + "A" * 38
+        offer = parsed("m=audio 2 RTP/SAVP 0", key)
+        negotiation = negotiate(offer, SUPPORTED, profiles=profiles, new_key=bytes)
+        self.assertTrue(negotiation.accepted)
 
 
 class RemarkTests(SynchronousTestCase):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.simulator.fakes import ANSWER, counting_token, request_of_srs, response
@@ -468,3 +470,94 @@ class ReliableTests(AgentTestCase):
 
 
 _ADDRESS: Address = ("192.0.2.9", 5060)
+
+
+class ChallengedTests(AgentTestCase):
+    """An SRS that wants credentials."""
+
+    asked = ("WWW-Authenticate", 'Digest realm="srs", nonce="n1", qop="auth", algorithm=SHA-256')
+    again = ("WWW-Authenticate", 'Digest realm="srs", nonce="n2", qop="auth", stale=true')
+
+    def setUp(self) -> None:
+        super().setUp()
+        caller = replace(self.agent.caller, credentials=("sbc", "secret"))
+        self.agent = CallAgent(caller, counting_token(), self.describe)
+
+    def challenge(self, request: Request, *fields: tuple[str, str]) -> list[Request | Response]:
+        """The SRS answers 401; what goes out then."""
+        refused = response(request, 401, contact=None, headers=fields or (self.asked,))
+        self.agent.receive(refused, SRS, 0.1)
+        messages, self.told = self.sent()
+        return messages
+
+    def test_invite(self) -> None:
+        """The INVITE goes out again with credentials; the ACK of its 200 bears them too."""
+        invite = self.begin()
+        ack, again = self.challenge(invite)
+        assert isinstance(ack, Request)
+        assert isinstance(again, Request)
+        self.assertEqual((ack.method, ack.branch, self.told), ("ACK", invite.branch, []))
+        self.assertNotEqual(again.branch, invite.branch)
+        self.assertEqual(again.headers.get("CSeq"), "2 INVITE")
+        self.assertEqual((again.body, again.from_tag), (invite.body, invite.from_tag))
+        given = again.headers.get("Authorization") or ""
+        self.assertIn(
+            'username="sbc", realm="srs", nonce="n1", uri="sip:srs@srs.example.com"', given
+        )
+        self.agent.receive(response(again, 200, body=ANSWER), SRS, 0.2)
+        [ack], told = self.sent()
+        self.assertEqual(ack.headers.get("Authorization"), given)
+        self.assertEqual(ack.headers.get("CSeq"), "2 ACK")
+        self.assertEqual(told, [Answered(Purpose.CALL, 200, "Because", ANSWER)])
+
+    def test_stale(self) -> None:
+        """A nonce that is too old is answered again, with the new one alone."""
+        _, again = self.challenge(self.begin())
+        assert isinstance(again, Request)
+        _, third = self.challenge(again, self.again)
+        [given] = third.headers.lines("Authorization")
+        self.assertIn('nonce="n2"', given)
+        # A third challenge is one too many.
+        assert isinstance(third, Request)
+        self.assertEqual(len(self.challenge(third, self.again)), 1)
+        self.assertEqual(self.told[0], Answered(Purpose.CALL, 401, "Because"))
+
+    def test_not_accepted(self) -> None:
+        """Credentials that were not accepted are not sent again: the call is refused."""
+        _, again = self.challenge(self.begin())
+        assert isinstance(again, Request)
+        [ack] = self.challenge(again)
+        self.assertIsInstance(ack, Request)
+        self.assertEqual(
+            self.told, [Answered(Purpose.CALL, 401, "Because"), Ended(True, "refused")]
+        )
+
+    def test_bye(self) -> None:
+        """A BYE is sent again too, to where it went."""
+        self.establish()
+        self.agent.hang_up(2.0)
+        [again] = self.challenge(self.one_request())
+        self.assertEqual(again.headers.get("CSeq"), "3 BYE")
+        assert isinstance(again, Request)
+        self.agent.receive(response(again, 200), SRS, 2.2)
+        self.assertEqual(self.sent()[1][-1], Ended(False, "BYE answered"))
+
+    def test_cancelled(self) -> None:
+        """A call that is given up is not begun again."""
+        invite = self.begin()
+        self.agent.hang_up(0.0)
+        [ack] = self.challenge(invite)
+        self.assertEqual(ack.headers.get("CSeq"), "1 ACK")
+        self.assertTrue(self.agent.ended)
+
+    def test_without_credentials(self) -> None:
+        """Who has none is refused."""
+        self.agent = CallAgent(
+            replace(self.agent.caller, credentials=None), counting_token(), self.describe
+        )
+        self.challenge(self.begin())
+        self.assertTrue(self.agent.ended)
+
+    def test_secret_is_not_shown(self) -> None:
+        """The secret is in no representation."""
+        self.assertNotIn("secret", repr(self.agent.caller))

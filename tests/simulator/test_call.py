@@ -95,6 +95,9 @@ class OptionsTests(SynchronousTestCase):
             (("--packet-ms", "25", URI), "--packet-ms"),
             (("--no-metadata", "--metadata", "x.xml", URI), "--no-metadata"),
             (("--key", "k.pem", URI), "--key"),
+            (("--user", "sbc", URI), "--user and --password-file"),
+            (("--password-file", "x", URI), "--user and --password-file"),
+            (("--user", "sbc", "--password-file", "/nonexistent", URI), "/nonexistent"),
             (("sip:a b",), "is no SIP URI"),
             ((), "Wrong number of arguments"),
         ):
@@ -117,6 +120,15 @@ class OptionsTests(SynchronousTestCase):
         self.assertIn(
             "/nonexistent.xml", str(self.assertRaises(usage.UsageError, call_plan, options))
         )
+
+    def test_credentials(self) -> None:
+        """The secret comes from a file, without the line end that editors add."""
+        path = Path(self.mktemp())
+        path.write_text("a secret \n")
+        where = settings(parsed("--user", "sbc", "--password-file", str(path), URI))
+        self.assertEqual(where.credentials, ("sbc", "a secret "))
+        self.assertNotIn("a secret", repr(where))
+        self.assertIsNone(settings(parsed(URI)).credentials)
 
     def test_metadata(self) -> None:
         """A metadata file is sent as it is, or none at all."""

@@ -8,9 +8,13 @@ A file of ``tests/conversations`` is read line by line:
 ``% name=value``
     a setting of the user agent (before the first message); ``limits.name=value``
     and ``timers.name=value`` for those two.
-``flow NAME TRANSPORT HOST PORT [LOCAL]``
+``flow NAME TRANSPORT HOST PORT [LOCAL [IDENTITY]]``
     a way that messages come; the first one is used until ``on NAME`` names
-    another.
+    another. The identity is a name in the peer's certificate.
+``as USER SECRET [COUNT [ALGORITHM]]``
+    who the SRC says that it is from here on: ``{credentials}`` in its messages
+    is its answer to the last challenge, the first one of all or the one of the
+    algorithm.
 ``> …``
     a line of a message that the SRC sends. ``{length}`` is the length of its
     body; other names in braces are what was caught before.
@@ -22,8 +26,8 @@ A file of ``tests/conversations`` is read line by line:
     the next event for the transaction user: its class, and for some of them
     what is the matter.
 ``= …``
-    what the transaction user does: accept, refuse, bye, update, invite, drain,
-    fail, lost.
+    what the transaction user does: accept, refuse, bye, update, invite, cancel,
+    drain, overload, fail, lost.
 ``in NAME``
     the lines of ``NAME.part``.
 ``@ 1.5``
@@ -42,6 +46,10 @@ from dataclasses import fields, replace
 from itertools import count, groupby
 from pathlib import Path
 
+from twisted_siprec.sip.accounts import Accounts
+from twisted_siprec.sip.authentication import Authentication, DigestSettings, Gate
+from twisted_siprec.sip.authorization import Secrets
+from twisted_siprec.sip.digest import Challenge, Credentials, answer
 from twisted_siprec.sip.events import (
     Answered,
     Cancelled,
@@ -57,6 +65,8 @@ from twisted_siprec.sip.events import (
     Transport,
     UserAgentSettings,
 )
+from twisted_siprec.sip.message import Request
+from twisted_siprec.sip.nonces import Nonces
 from twisted_siprec.sip.uas import UserAgentServer
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\n"
@@ -71,11 +81,12 @@ def flow(
     host: str = "192.0.2.10",
     port: int = 5060,
     local: str = "198.51.100.1",
+    *identities: str,
 ) -> Flow:
     """A flow; its key is its name."""
     kind = Transport[transport]
     ours = (local, 5061 if kind is Transport.TLS else 5060)
-    return Flow(kind, name, ours, (host, port), ours)
+    return Flow(kind, name, ours, (host, port), ours, identities)
 
 
 def tokens() -> Iterator[int]:
@@ -83,12 +94,31 @@ def tokens() -> Iterator[int]:
     return count(1)
 
 
-def user_agent(settings: UserAgentSettings | None = None) -> UserAgentServer:
-    """A user agent whose random tokens are numbers in order."""
+def user_agent(
+    settings: UserAgentSettings | None = None,
+    accounts: Accounts | None = None,
+    secrets: Secrets | None = None,
+) -> UserAgentServer:
+    """
+    A user agent whose random tokens are numbers in order.
+
+    :param accounts: who may send it requests, in the realm ``srs``.
+    """
     numbers = tokens()
-    return UserAgentServer(
-        settings or UserAgentSettings(), lambda digits: f"{next(numbers):0{digits}x}"
-    )
+
+    def token(digits: int) -> str:
+        return f"{next(numbers):0{digits}x}"
+
+    gate: Gate | None = None
+    if accounts is not None:
+        authentication = Authentication(
+            "sbc", DigestSettings("srs"), lambda: accounts, Nonces("key", 60.0), token
+        )
+
+        def gate(request: Request, flow: Flow, now: float) -> Credentials | None:
+            return authentication.check(request, now)
+
+    return UserAgentServer(settings or UserAgentSettings(), token, gate=gate, secrets=secrets)
 
 
 class Conversation:
@@ -105,12 +135,16 @@ class Conversation:
         self.events: deque[Output] = deque()
         self.transaction = self.dialog = self.sent = ""
         self._agent: UserAgentServer | None = None
+        self.accounts: Accounts | None = None
+        self.secrets: dict[str, tuple[str, str]] = {}
+        self.client: list[str] = []
+        self.challenges: list[Challenge] = []
 
     @property
     def agent(self) -> UserAgentServer:
         """The user agent, made when it is needed first."""
         if self._agent is None:
-            self._agent = user_agent(self.settings)
+            self._agent = user_agent(self.settings, self.accounts, self.secrets.get)
         return self._agent
 
     def run(self) -> None:
@@ -159,6 +193,8 @@ class Conversation:
             self.flows[name] = flow(name, transport, host, int(port), *local)
             if len(self.flows) == 1:
                 self.current = self.flows[name]
+        elif marker == "as":
+            self.client = line.split()
         elif marker == "on":
             self.current = self.flows[line.strip()]
         else:
@@ -174,6 +210,13 @@ class Conversation:
             assert name[7:] in {field.name for field in fields(Timers)}
             timers = replace(self.settings.timers, **{name[7:]: float(value)})
             self.settings = replace(self.settings, timers=timers)
+        elif name == "accounts":
+            self.accounts = Accounts.parse(value.replace(",", "\n"))
+        elif name == "secret":
+            realm, user, secret = value.split(":")
+            self.secrets[realm] = (user, secret)
+        elif name in ("domains", "users"):
+            self.settings = replace(self.settings, **{name: tuple(value.split(","))})
         elif name == "allow":
             self.settings = replace(self.settings, allow=tuple(value.split(",")))
         elif name == "reuse_flow":
@@ -187,13 +230,27 @@ class Conversation:
         if body:
             body += "\r\n"
         known = {**self.caught, "length": str(len(body.encode()))}
+        if "{credentials}" in head:
+            known["credentials"] = self._credentials(*head.split(" ", 2)[:2], body.encode())
         head = _NAME.sub(lambda match: known[match[1]], head)
         return (head + (blank or "\r\n\r\n") + body).encode()
+
+    def _credentials(self, method: str, uri: str, body: bytes) -> str:
+        user, secret, *more = self.client
+        count, algorithm = int(more[0]) if more else 1, more[1] if len(more) > 1 else None
+        challenge = next(
+            each for each in self.challenges if algorithm in (None, each.algorithm.value)
+        )
+        given = answer(challenge, user, secret, method, uri, body, cnonce="c", count=count)
+        return str(given)
 
     def _expect(self, lines: list[str]) -> None:
         assert self.messages, f"nothing was sent, not {lines[0]}"
         octets = self.messages.popleft().octets.decode()
         self.last_message = octets.split("\r\n")
+        asked = [line[18:] for line in self.last_message if line.startswith("WWW-Authenticate: ")]
+        if asked:
+            self.challenges = [found for line in asked if (found := Challenge.parse(line))]
         rest = iter(self.last_message)
         start_line = next(rest)
         assert self._matches(lines[0], start_line), f"{start_line!r} is not {lines[0]!r}"
@@ -249,6 +306,10 @@ class Conversation:
                 )
             case "invite":
                 self.sent = agent.send_invite(self.dialog, now, body=SDP) or "none"
+            case "cancel":
+                assert agent.cancel_invite(self.dialog, now)
+            case "overload":
+                agent.overload(int(words[0]) if words else None)
             case "drain":
                 agent.drain(int(words[0]) if words else None)
             case "fail":

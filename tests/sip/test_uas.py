@@ -16,6 +16,7 @@ from twisted_siprec.sip.events import (
     Output,
     Refused,
     Respond,
+    Reuse,
     Send,
     Traced,
     Transport,
@@ -223,6 +224,36 @@ class InterfaceTests(SynchronousTestCase):
         (send,) = [output for output in agent.outputs() if isinstance(output, Send)]
         self.assertTrue(send.octets.startswith(b"BYE tel:+15550100 SIP/2.0\r\n"))
         self.assertEqual((send.hop.host, send.hop.port), ("192.0.2.10", 5060))
+
+    def test_alias(self) -> None:
+        """
+        By policy a connection is used for our requests only where its peer asks
+        for it and has proved by TLS who it is.
+        """
+        contact = "sip:h.example.com:5070"
+        for transport, parameters, identities, expected in (
+            ("TLS", ";alias", ("h.example.com",), True),
+            ("TLS", ";ALIAS;rport", ("h.example.com",), True),
+            ("TLS", "", ("h.example.com",), False),
+            ("TLS", ";alias", (), False),
+            ("TCP", ";alias", (), False),
+            ("UDP", ";alias", (), False),
+        ):
+            agent = user_agent(UserAgentSettings(reuse_flow=Reuse.ALIAS))
+            way = flow("f", transport, "192.0.2.10", 40_000, "198.51.100.1", *identities)
+            for octets in (
+                invite(extra=f"Contact: <{contact}>\r\n"),
+                within("ACK", 1, "0000000000000001"),
+            ):
+                agent.receive(octets.replace(b";branch", f"{parameters};branch".encode()), way, 1.0)
+                agent.accept("s1", 1.0, body=SDP)
+            agent.outputs()
+            agent.send_bye("0000000000000001", 2.0)
+            [send] = [output for output in agent.outputs() if isinstance(output, Send)]
+            reused = send.hop.flow is way and transport != "UDP"
+            self.assertEqual(reused, expected, (transport, parameters, identities))
+            if transport == "UDP":
+                self.assertEqual((send.hop.host, send.hop.port), ("h.example.com", 5070))
 
     def hop(
         self, contact: str, *, reuse: bool, transport: str = "UDP", route: str = ""

@@ -62,6 +62,16 @@ class NameTests(SynchronousTestCase):
             (("original_call_id", "1"), ("header.X-Tag", "2"), ("header.n", "3")),
         )
 
+    def test_named_values(self) -> None:
+        """Parameters with name and value in two elements, as Telnyx has them."""
+        self.assertEqual(
+            found(
+                "<ExtensionParameters><Parameter><Name>tenantId</Name><Value>7</Value></Parameter>"
+                "<Parameter><Name>empty</Name><Value/></Parameter></ExtensionParameters>"
+            ),
+            (("tenant_id", "7"), ("name", "empty")),
+        )
+
     def test_namespaces(self) -> None:
         """What one vendor means otherwise is known by its namespace."""
         self.assertEqual(

@@ -129,6 +129,7 @@ class IdentifierTests(SynchronousTestCase):
                         ("Cisco-Guid", "1-2-3-4"),
                         ("User-to-User", "00C801FFfa080005000600000007;encoding=hex"),
                         ("X-Genesys-CallUUID", "G"),
+                        ("X-Twilio-CallSid", "CA1"),
                     )
                 )
             ),
@@ -138,6 +139,7 @@ class IdentifierTests(SynchronousTestCase):
                 ("call_guid", "1-2-3-4"),
                 ("user_to_user", "00C801FFfa080005000600000007;encoding=hex"),
                 ("genesys_uuid", "G"),
+                ("call_sid", "CA1"),
             ),
         )
 

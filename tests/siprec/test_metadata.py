@@ -69,6 +69,7 @@ class StandardTests(SynchronousTestCase):
                         "g==",
                         ("a; remote=b",),
                         Interval("2026-01-02T15:00:00Z", "2026-01-02T16:00:00Z"),
+                        reasons=(("SIP", "200", "x"),),
                     ),
                 ),
                 participants=(
@@ -91,6 +92,26 @@ class StandardTests(SynchronousTestCase):
         self.assertTrue(document(b"<dataMode>partial</dataMode>").partial)
         odd = document(b"<datamode>some</datamode>")
         self.assertEqual((odd.partial, codes(odd)), (False, ["metadata-data-mode"]))
+
+    def test_names_in_any_script(self) -> None:
+        """UTF-8 comes through as it is."""
+        name = "Анна 📞 Müller"
+        found = document(
+            f'<participant participant_id="p"><nameID aor="sip:a@example.com"><name>{name}'
+            "</name></nameID></participant>".encode()
+        )
+        self.assertEqual(found.participants[0].names, (("sip:a@example.com", name),))
+
+    def test_reasons(self) -> None:
+        """Why a session is over: SIP where no protocol is named."""
+        found = document(
+            b'<session session_id="s"><reason cause="200">Call  completed elsewhere</reason>'
+            b'<reason protocol="Q.850" cause="16"/></session>'
+        )
+        self.assertEqual(
+            found.sessions[0].reasons,
+            (("SIP", "200", "Call completed elsewhere"), ("Q.850", "16", None)),
+        )
 
     def test_end_time(self) -> None:
         """Cisco's end-time is a stop-time."""
@@ -191,10 +212,18 @@ class DialectTests(SynchronousTestCase):
             + x % b"3"
             + b'</participant><stream stream_id="t">'
             + x % b"4"
-            + b"</stream>"
+            + b'</stream><sessionrecordingassoc session_id="s">'
             + x % b"5"
+            + b'</sessionrecordingassoc><participantsessionassoc participant_id="p" session_id="s">'
+            + x % b"6"
+            + b'</participantsessionassoc><participantstreamassoc participant_id="p">'
+            + x % b"7"
+            + b"<send>t</send></participantstreamassoc>"
+            + x % b"8"
         )
-        self.assertEqual([value for _, value in found.extensions], ["1", "2", "4", "5"])
+        self.assertEqual(
+            [value for _, value in found.extensions], ["1", "2", "4", "5", "6", "7", "8"]
+        )
         self.assertEqual(found.participants[0].extensions, (("v", "3"),))
 
     def test_warnings_are_bounded(self) -> None:

@@ -242,6 +242,43 @@ class OfferedTests(SynchronousTestCase):
         )
         self.assertEqual([code for code, _ in recording.warnings], ["metadata-missing"])
 
+    def test_date(self) -> None:
+        """The SRC's own time of the beginning is told beside ours, and a clock far off is odd."""
+        for seconds, codes in (("05", []), ("59", [])):
+            headers = (*RECORDING_HEADERS, ("Date", f"Fri, 02 Jan 2026 15:00:{seconds} GMT"))
+            invite = with_sdp(offer("sendonly"), headers=headers)
+            recording, outputs = offered(invite)
+            plan = next(each.plan for each in outputs if isinstance(each, OpenBridge))
+            self.assertEqual(plan.description.start_time, f"2026-01-02T15:00:{seconds}Z")
+            self.assertEqual(plan.started_at, WALL)
+            found = [code for code, _ in recording.warnings if code == "sip-clock"]
+            self.assertEqual(found, codes)
+        headers = (*RECORDING_HEADERS, ("Date", "Thu, 01 Jan 1970 00:00:05 GMT"))
+        recording, _ = offered(with_sdp(offer("sendonly"), headers=headers))
+        self.assertIn("sip-clock", [code for code, _ in recording.warnings])
+
+    def test_content(self) -> None:
+        """What a stream is for goes with its channel."""
+        sdp = offer("sendonly", "sendonly").replace(
+            b"a=label:2\r\n", b"a=label:2\r\na=content:alt\r\n"
+        )
+        _, outputs = offered(with_sdp(sdp))
+        plan = next(each.plan for each in outputs if isinstance(each, OpenBridge))
+        self.assertEqual([each.content for each in plan.channels], [None, "alt"])
+
+    def test_stitched(self) -> None:
+        """What joins the call with others is told, the strongest first."""
+        headers = (*RECORDING_HEADERS, ("Cisco-Guid", "1-2-3-4"))
+        _, outputs = offered(with_sdp(offer("sendonly"), headers=headers))
+        plan = next(each.plan for each in outputs if isinstance(each, OpenBridge))
+        self.assertEqual(plan.description.stitch, "guid:00000001000000020000000300000004")
+        _, outputs = offered(INVITE)
+        plan = next(each.plan for each in outputs if isinstance(each, OpenBridge))
+        self.assertEqual(plan.description.stitch_keys, ("cs:s",))
+        _, outputs = offered(with_sdp(offer("sendonly")))
+        plan = next(each.plan for each in outputs if isinstance(each, OpenBridge))
+        self.assertIsNone(plan.description.stitch)
+
     def test_useless_metadata(self) -> None:
         """Whatever the metadata is, the streams are recorded."""
         for octets, code in (
@@ -391,6 +428,22 @@ class ReofferedTests(SynchronousTestCase):
         (update,) = updates(outputs)
         self.assertEqual(update.streams[0].source, ("192.0.2.1", 5000))
         self.assertEqual(bodies(outputs), [answer(1, (30000, "recvonly"), (30010, "recvonly"))])
+
+    def test_payload_type_remapped(self) -> None:
+        """A payload type with another meaning is taken from then on, and told."""
+        mapped = offer("sendonly", codecs="96").replace(
+            b"a=label", b"a=rtpmap:96 PCMU/8000\r\na=label"
+        )
+        recording, _ = recording_of(with_sdp(mapped))
+        again = mapped.replace(b"PCMU", b"PCMA")
+        recording.reoffered("t2", with_sdp(again), 1.0, WALL)
+        outputs = recording.outputs()
+        self.assertEqual(
+            [each.streams[0].codecs for each in updates(outputs)],
+            [(Codec(96, "PCMA", 8000),)],
+        )
+        self.assertIn("sdp-payload-type-remapped", [code for code, _ in recording.warnings])
+        self.assertIn(b"a=rtpmap:96 PCMA/8000", bodies(outputs)[0])
 
     def test_new_stream(self) -> None:
         """A new stream waits for its port; the answer has the old ports too."""
@@ -602,6 +655,19 @@ class MetadataTests(SynchronousTestCase):
         )
         self.assertEqual(outputs[-1], CloseBridge("rec-1", EndReason.CALL_ENDED))
         self.assertEqual(self.recording.description.sessions[0].stop_time, "2026-01-02T15:09:00Z")
+
+    def test_date_of_the_bye(self) -> None:
+        """The SRC's own time of the end is told before the bridge is closed."""
+        recording, _ = recording_of(INVITE)
+        bye = request(
+            "BYE", headers=(*RECORDING_HEADERS, ("Date", "Fri, 02 Jan 2026 15:30:00 GMT"))
+        )
+        recording.dialog_ended(bye, EndReason.CALL_ENDED, 1.0, WALL)
+        outputs = recording.outputs()
+        (update,) = updates(outputs)
+        self.assertEqual(update.description.stop_time, "2026-01-02T15:30:00Z")
+        self.assertTrue(update.described)
+        self.assertIsInstance(outputs[-1], CloseBridge)
 
     def test_bad_bye(self) -> None:
         """A BYE with a body that means nothing ends the call as well."""

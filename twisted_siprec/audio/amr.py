@@ -29,7 +29,7 @@ from .samples import NO_SAMPLES, Samples
 
 NARROWBAND_DECODERS = ("libopencore_amrnb", "amrnb")
 WIDEBAND_DECODERS = ("libopencore_amrwb", "amrwb")
-MAX_FRAMES = 24
+MAX_FRAMES = 50
 "Of a payload; more is no speech but somebody's attempt."
 _NO_DATA = 15
 _SPEECH_LOST = 14

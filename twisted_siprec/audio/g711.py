@@ -73,6 +73,12 @@ _DECODED = {"PCMU": PCMU_DECODED, "PCMA": PCMA_DECODED}
 _ENCODED = {"PCMU": PCMU_ENCODED, "PCMA": PCMA_ENCODED}
 
 
+def pairs_decoded(law: str) -> NDArray[np.uint32]:
+    """Two octets at a time: every pair of them, as memory has it, to its two samples."""
+    pairs = np.arange(1 << 16, dtype=np.uint16).view(np.uint8)
+    return _DECODED[law].take(pairs).view(np.uint32)
+
+
 def encoded(samples: Samples, law: str) -> bytes:
     """Samples as octets of PCMU or PCMA."""
     return _ENCODED[law].take(samples.view(np.uint16)).tobytes()
@@ -85,6 +91,7 @@ class G711Decoder:
 
     def __init__(self, codec: Codec) -> None:
         self.rate = codec.clock_rate
+        self.law = codec.name
         self._table = _DECODED[codec.name]
 
     def ticks(self, payload: bytes) -> int:

@@ -5,6 +5,9 @@ audio, gaps and texts, its ring and its account.
 What goes in is contiguous, whatever is fed: a jump of the position is a gap, an
 overlap is cut off. What comes out is numbered in frames, and each sample of it
 is either handed over or accounted for.
+
+With a :class:`~.journal.Journal`, what the ring cannot hold is on disk and comes
+back through :meth:`Backlog.recalled`; what does not come back is a gap too.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from ..dialects.base import (
 )
 from ..plan import DeliveryStatistics, EndReason, StreamStatistics
 from .gaps import Account, Span
+from .journal import Ending, Journal, Keeping, Standing
+from .records import end_of
 from .replay import Entry, FrameIndex, ReplayRing, Sound, Word
 
 RECONNECT = "reconnect"
@@ -46,17 +51,30 @@ class Backlog:
 
     :ivar start: what a ``start`` said now would say: changes that left the
         ring are in it.
+    :ivar connections: so many were made.
+    :ivar texts: so many were said on them.
     :ivar drop_reason: why audio that falls out of the ring is lost: the
         consumer is slow, or not there.
     """
 
-    def __init__(self, start: StreamStart, limits: BacklogLimits) -> None:
+    def __init__(
+        self,
+        start: StreamStart,
+        limits: BacklogLimits,
+        journal: Journal | None = None,
+        standing: Standing | None = None,
+    ) -> None:
+        begin = standing or Standing()
         self.start = start
-        self.account = Account(start.sample_rate, limits.max_spans)
+        self.account = Account(start.sample_rate, limits.max_spans, begin.position, begin.missing)
+        for reason, samples in begin.gaps:
+            self.account.fill(samples, reason)
         self.drop_reason = RECONNECT
-        self.next_frame = 0
-        self.octets = 0
-        self.replayed = 0
+        self.next_frame = begin.frames
+        self.octets = self.account.delivered * start.sample_octets
+        self.replayed = begin.replayed
+        self.connections = begin.connections
+        self.texts = begin.texts
         self.revision = start.description.revision
         self.acknowledged: int | None = None
         self.acknowledged_position = 0
@@ -70,21 +88,34 @@ class Backlog:
         self._jump_reason = "no_packets"
         self._paused_at: int | None = None
         self._given_up = False
+        self._journal = journal
+        self._fed = begin.position
+        "The position up to which the ring was fed; what is behind it is on disk."
 
     def __bool__(self) -> bool:
         """Something waits to be sent."""
-        return bool(self._ring)
+        return bool(self._ring) or self._on_disk
 
     @property
     def waiting_samples(self) -> int:
         """Audio that waits to be sent."""
-        return self._ring.waiting_samples
+        on_disk = self.account.position - self._fed if self._on_disk else 0
+        return self._ring.waiting_samples + on_disk
+
+    @property
+    def fed(self) -> int:
+        """The position up to which what waits can be sent at once."""
+        return self._fed if self._on_disk else self.account.position
+
+    @property
+    def _on_disk(self) -> bool:
+        return self._journal is not None and self._journal.overflowed
 
     @property
     def head(self) -> int:
         """The position of the oldest that can be sent."""
         head = self._ring.head()
-        return self.account.position if head is None else head
+        return self.fed if head is None else head
 
     @property
     def first_frame(self) -> int:
@@ -114,7 +145,7 @@ class Backlog:
             self.account.lose(Span(audio.position, audio.samples, reason))
             return
         self._jump_reason = "no_packets"
-        self._ring.append(Sound(audio))
+        self._append(Sound(audio))
         self._trim()
 
     def tell(self, event: Event) -> None:
@@ -147,7 +178,7 @@ class Backlog:
             return
         position, self._paused_at = self._paused_at, None
         for span in self.account.between(position, self.account.position):
-            self._ring.append(span)
+            self._append(span)
         skipped = self.account.position - position
         self._say(Resumed(self.account.position, "consumer", skipped))
 
@@ -159,11 +190,99 @@ class Backlog:
         self.account.advance(span.samples)
         self.account.lose(span)
         if self._paused_at is None and not self._given_up:
-            self._ring.append(span)
+            self._append(span)
 
     def _say(self, event: Event) -> None:
         if not self._given_up:
-            self._ring.append(Word(event, self.account.position))
+            self._append(Word(event, self.account.position))
+
+    def _append(self, entry: Entry) -> None:
+        """The newest entry, into the ring; onto the disk too, or alone, where it must be."""
+        journal = self._journal
+        if journal is not None and journal.state is not Keeping.RESTING:
+            self._fold(self._ring.make_room())
+            if journal.overflowed or self._ring.is_full:
+                journal.overflow(entry, self.standing())
+                return
+            journal.copy((entry,), self.standing())
+        self._ring.append(entry)
+        self._fed = max(self._fed, end_of(entry))
+        if journal is not None and journal.state is Keeping.RESTING:
+            self._fold(self._ring.make_room())
+            if self._ring.is_full or self._ring.waiting_samples > journal.after_samples:
+                journal.copy(self._ring.waiting(), self.standing())
+
+    # --- the disk ---------------------------------------------------------------------
+
+    def recall(self) -> None:
+        """Ask for what is on disk, where there is room for it."""
+        journal = self._journal
+        if journal is not None and self._on_disk and not self._ring.is_half_full:
+            journal.recall(self.standing())
+
+    def recalled(self, entries: tuple[Entry, ...], through: int) -> None:
+        """This came back from the disk: all there is up to and with a number."""
+        if self._journal is None or self._given_up:
+            return
+        for entry in entries:
+            self._name_hole(entry.position)
+            cut = _cut(entry, self._fed)
+            if cut is not None:
+                if isinstance(cut, Span):
+                    self.account.lose(cut)
+                self._ring.append(cut)
+                self._fed = max(self._fed, end_of(cut))
+        self._journal.recalled(through)
+        if not self._on_disk:
+            self._name_hole(self.account.position)
+        self._trim()
+
+    def _name_hole(self, position: int) -> None:
+        """What is before a position should have come back, and did not."""
+        if self._fed < position:
+            self._lose([(Span(self._fed, position - self._fed, RECONNECT), False)])
+            for span in self.account.between(self._fed, position):
+                self._ring.append(span)
+            self._fed = position
+
+    def release(self) -> None:
+        """The consumer has it all: the copy on disk is not needed any more."""
+        copying = self._journal is not None and self._journal.state is Keeping.COPYING
+        if copying and not self._ring and not self.unacknowledged:
+            self._forget_disk()
+
+    def _forget_disk(self) -> None:
+        if self._journal is not None:
+            self._journal.release()
+            self._fed = self.account.position
+
+    def standing(self) -> Standing:
+        """What became of all that is not needed any more."""
+        if self.acknowledged is None:
+            position = self.head
+        else:
+            position = min(self.acknowledged_position, self.head)
+        after = self.account.between(position, self.account.position)
+        return Standing(
+            position,
+            self.account.missing - sum(span.samples for span in after),
+            self.account.gaps_without(after),
+            self.next_frame,
+            self.texts,
+            self.connections,
+            self.replayed,
+        )
+
+    def put_by(self, ending: Ending, standing: Standing) -> None:
+        """The call is over: what waits is for later."""
+        if self._journal is not None:
+            self._journal.put_by(tuple(self._ring.waiting()), standing, ending)
+
+    def end_at(self, position: int) -> None:
+        """A stream of an earlier time is known to end there."""
+        self.account.advance(max(0, position - self.account.position))
+        if not self._on_disk:
+            self._name_hole(self.account.position)
 
     # --- out ---------------------------------------------------------------------------
 
@@ -213,6 +332,14 @@ class Backlog:
         """All of the ring waits again."""
         self._ring.rewind()
 
+    def forget_sent(self) -> None:
+        """This consumer takes nothing twice."""
+        self._fold(self._ring.forget_sent())
+
+    def rewind_unsafe(self) -> None:
+        """All waits again that the consumer may not have, as far as it said what it has."""
+        self._ring.rewind(0 if self.acknowledged is None else self.acknowledged + 1)
+
     def rewind_to(self, frame: int) -> bool:
         """
         What the consumer has not got waits again: all from ``frame`` on. What
@@ -225,7 +352,7 @@ class Backlog:
         self._ring.rewind(frame)
         has = self._frames.end_of(frame - 1) if frame else 0
         entry = self._ring.peek()
-        first = self.account.position if entry is None else entry.position
+        first = self.fed if entry is None else entry.position
         if has < first:
             self._lose([(Span(has, first - has, RECONNECT), True)])
             self._ring.insert(self.account.between(has, first))
@@ -234,6 +361,7 @@ class Backlog:
     def skip_waiting(self) -> None:
         """The consumer wants what is live; what waits becomes a gap."""
         self._lose(self._ring.abandon(RECONNECT))
+        self._forget_waiting_disk()
 
     def give_up(self, reason: str) -> None:
         """
@@ -243,13 +371,21 @@ class Backlog:
         """
         abandoned = self._ring.abandon(reason)
         self._lose([(span, False) for span, handed in abandoned if not handed])
+        self._forget_waiting_disk()
         self._given_up = True
+
+    def _forget_waiting_disk(self) -> None:
+        """What is on disk will not be recalled."""
+        if self._on_disk:
+            self._name_hole(self.account.position)
+        self._forget_disk()
 
     def close_at(self, position: int) -> None:
         """The stream ends here for its consumer, though the call goes on."""
         before = self.account.delivered
         self.account.close_at(position)
         self.octets -= (before - self.account.delivered) * self.start.sample_octets
+        self._forget_disk()
         self._given_up = True
 
     # --- the account -----------------------------------------------------------------------
@@ -275,27 +411,41 @@ class Backlog:
             metadata_revision=self.revision,
         )
 
-    def statistics(self, reconnects: int, complete: bool) -> DeliveryStatistics:
-        """What signalling is told at the end."""
+    def statistics(
+        self, reconnects: int, complete: bool, put_by: Standing | None = None
+    ) -> DeliveryStatistics:
+        """
+        What signalling is told at the end.
+
+        :param put_by: where the stream stands, where the rest is delivered later.
+        """
+        delivered, spooled = self.account.delivered, 0
+        if put_by is not None:
+            delivered = put_by.position - put_by.missing
+            spooled = self.account.position - self.account.missing - delivered
         return DeliveryStatistics(
             destination=self.start.destination.name,
             stream_id=self.start.stream_id,
             channel=self.start.track,
             final_position=self.account.position,
-            delivered=self.account.delivered,
+            delivered=delivered,
             missing=self.account.missing,
             frames=self.next_frame,
-            octets=self.octets,
+            octets=self.octets if put_by is None else delivered * self.start.sample_octets,
             gaps_ms=self.account.gaps_ms,
             reconnects=reconnects,
             replayed_frames=self.replayed,
             acknowledged_frame=self.acknowledged,
             complete=complete,
+            spooled=spooled,
         )
 
     # --- within the bounds ----------------------------------------------------------------------
 
     def _trim(self) -> None:
+        if self._journal is not None and self._journal.state is not Keeping.RESTING:
+            self._fold(self._ring.make_room())
+            return
         gone, lost = self._ring.trim(self.drop_reason)
         self._fold(gone)
         self._lose(lost)
@@ -313,6 +463,18 @@ class Backlog:
                     self.start = replace(self.start, channels=entry.event.channels)
                 elif isinstance(entry.event, Redescribed):
                     self.start = replace(self.start, description=entry.event.description)
+
+
+def _cut(entry: Entry, position: int) -> Entry | None:
+    """The part of an entry from a position on; texts are told wherever they are."""
+    if isinstance(entry, Word):
+        return entry
+    if end_of(entry) <= position:
+        return None
+    if isinstance(entry, Sound):
+        return Sound(_after(entry.audio, max(position, entry.position)))
+    first = max(position, entry.position)
+    return Span(first, entry.end - first, entry.reason)
 
 
 def _after(audio: Audio, position: int) -> Audio:

@@ -18,11 +18,12 @@ nothing is played and nothing kept; the positions go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import reduce
 from math import gcd
+from typing import Protocol
 
 from ..audio.codec import wideband
 from ..dialects.base import (
@@ -47,11 +48,13 @@ from ..rtp.datagram import Datagram
 from .absences import absences
 from .channels import channel_starts, clocks, held_channels, pressed_keys
 from .consumers import Block, Consumers, Opening
+from .course import Course
+from .playout import Played
 from .renditions import Rendition
 from .settings import MediaSettings
 from .silence import SilenceWatch
 from .stream import Stream
-from .timeline import UNITS_PER_MS, UNITS_PER_SECOND, on_grid, seconds
+from .timeline import UNITS_PER_MS, UNITS_PER_SECOND, on_grid, seconds, units_per_sample
 
 _MAX_EARLY_EVENTS = 64
 
@@ -74,6 +77,16 @@ class Surroundings:
     "From monotonic seconds to POSIX seconds."
     new_id: Callable[[], str]
     "A name for a consumer stream that no other one has."
+
+
+class Steady(Protocol):
+    """The place of a bridge in the table (:mod:`.steady`)."""
+
+    def settle(self) -> None:
+        """Tell the streams what came."""
+
+    def release(self) -> None:
+        """Give the streams all that is theirs."""
 
 
 class Bridge:
@@ -101,17 +114,21 @@ class Bridge:
         "The place up to which all was played."
         self._synchronised = 0
         self._progressed: dict[str, int] = {}
+        self._tells_progress = any(wanted.stats_every_s > 0 for wanted in plan.destinations)
         self._early: list[Event] = []
         "What happened before position 0."
         self._new_id = surroundings.new_id
         self._consumers = Consumers((), 0, self._new_id)
         self._blocks: list[Block] = []
+        self._steady: Steady | None = None
+        "Where its streams are, while all goes as it should."
         self._arrange(plan.streams)
 
     # --- in ---
 
     def receive(self, index: int, datagrams: Sequence[Datagram]) -> None:
         """What came on a stream since the last time."""
+        self.leave_steady()
         stream = self.streams.get(index)
         if stream is not None and self.phase is not Phase.ENDED:
             stream.receive(datagrams)
@@ -146,11 +163,12 @@ class Bridge:
 
     def expire(self, now: float) -> None:
         """Play what is due. Receive what is in the sockets first."""
+        self.leave_steady()
         self._seen_at = now
         if self.phase is Phase.WAITING:
             self._try_start(now)
         for _ in range(self._settings.max_catch_up):
-            if self.phase is not Phase.RUNNING or self._deadline > now:
+            if self.phase is not Phase.RUNNING or self.deadline > now:
                 break
             self._play(self._end + self._chunk, now)
             self._hand_over()
@@ -159,6 +177,7 @@ class Bridge:
 
     def finish(self, now: float) -> None:
         """The call is over: play all that is buffered, at once; without a packet, nothing."""
+        self.leave_steady()
         something = self.phase is not Phase.WAITING or self._believed
         if self.phase is Phase.WAITING:
             self._start(self._first_place(now))
@@ -182,7 +201,7 @@ class Bridge:
     def next_deadline(self) -> float | None:
         """When the sockets are to be read and :meth:`expire` is to be called again."""
         if self.phase is Phase.RUNNING:
-            return self._deadline
+            return self.deadline
         if self.phase is Phase.WAITING:
             return self._seen_at + self._settings.poll_ms / 1000.0
         if self.phase is Phase.PAUSED:
@@ -201,13 +220,14 @@ class Bridge:
 
     def statistics(self) -> tuple[StreamStatistics, ...]:
         """What came on each stream, those that are gone too, in the order of the m-lines."""
+        self.settle()
         now = [stream.statistics() for stream in self.streams.values()]
         return tuple(sorted([*self._gone, *now], key=lambda stream: stream.index))
 
     # --- the clock ---
 
     @property
-    def _deadline(self) -> float:
+    def deadline(self) -> float:
         """When the next chunk is to be played."""
         waits = self._settings.jitter_ms / 1000.0
         return self._opened_at + seconds(self._end + self._chunk) + waits
@@ -289,10 +309,15 @@ class Bridge:
             absences(self._channels, played),
             held_channels(self._channels, self.streams),
         )
+        self._tell_clocks(end)
+
+    def _tell_clocks(self, end: int) -> None:
+        """What consumers are told every so often."""
         if end - self._synchronised >= self._settings.sync_every_s * UNITS_PER_SECOND:
             self._synchronised = end
             self._synchronise(end)
-        self._consumers.tell_some(self._progress)
+        if self._tells_progress:
+            self._consumers.tell_some(self._progress)
 
     def _play_all(self, now: float) -> None:
         """Everything that came up to now, in chunks, the last of them shorter."""
@@ -320,6 +345,79 @@ class Bridge:
             return None
         self._progressed[wanted.name] = self._end
         return Progress(rendition.position(self._end), self.statistics())
+
+    # --- on course ---
+
+    @property
+    def played(self) -> int:
+        """The place up to which all was played."""
+        return self._end
+
+    @property
+    def chunk(self) -> int:
+        """Units that are played at a time."""
+        return self._chunk
+
+    def chunk_samples(self, rate: int) -> int:
+        """Samples that are played at a time."""
+        return self._chunk // units_per_sample(rate)
+
+    def courses(self) -> dict[int, Course] | None:
+        """
+        What to expect of each stream, in the order of the channels, while a
+        bridge plays and all goes as it should; else None.
+        """
+        watched = self._settings.silent_after_s >= 1.0 and self._silence.all_heard(self.streams)
+        if self.phase is not Phase.RUNNING or self._pause_asked or not watched:
+            return None
+        named = [index for plan in self._channels for index in plan.streams]
+        courses: dict[int, Course] = {}
+        for index in [*named, *self.streams]:
+            if index in self.streams and index not in courses:
+                course = self.streams[index].course()
+                if course is None:
+                    return None
+                courses[index] = course
+        return courses or None
+
+    def takes_interleaved(self, indexes: tuple[int, ...]) -> bool:
+        """Whether all consumers take these streams, at 8000 Hz, side by side and no more."""
+        channels = tuple(plan.streams for plan in self._channels)
+        return channels == tuple((index,) for index in indexes) and self._consumers.alike(
+            8000, self.chunk_samples(8000)
+        )
+
+    def enter_steady(self, steady: Steady) -> None:
+        """The streams are in the table from now on."""
+        self._steady = steady
+
+    def settle(self) -> None:
+        """The streams know all that came."""
+        if self._steady is not None:
+            self._steady.settle()
+
+    def leave_steady(self) -> None:
+        """The streams are to take anything again."""
+        if self._steady is not None:
+            self._steady.release()
+
+    def left_steady(self) -> None:
+        """They do."""
+        self._steady = None
+
+    def play_interleaved(self, payload: bytes) -> None:
+        """The next chunk, as every consumer takes it; nothing is missing in it."""
+        start, self._end = self._end, self._end + self._chunk
+        self._consumers.carry_alike(start, self._end, payload)
+        self._tell_clocks(self._end)
+        self._hand_over()
+
+    def play_whole(self, played: Mapping[int, Played]) -> None:
+        """The next chunk of all streams; nothing is missing in it."""
+        start, self._end = self._end, self._end + self._chunk
+        self._consumers.carry(start, self._end, played, self._channels, (), ())
+        self._tell_clocks(self._end)
+        self._hand_over()
 
     # --- changes ---
 

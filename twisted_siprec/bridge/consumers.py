@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..dialects.base import ChannelStart, Event, Gap, Rearranged, StreamStart
+from ..dialects.base import Audio, ChannelStart, Event, Gap, Rearranged, StreamStart
 from ..plan import ChannelPlan, Description, Destination
 from .mixdown import Mixdown
 from .playout import Played
@@ -127,6 +127,21 @@ class Consumers:
                 mixed = self._mixdowns[rate].channels(played, channels, samples)
                 chunks[rate] = Chunk(start, end, mixed, absences, held)
             rendition.carry(chunks[rate], channels)
+
+    def alike(self, rate: int, samples: int) -> bool:
+        """Whether everyone takes all channels side by side, linear, at a rate, in such messages."""
+        return bool(self._renditions) and all(
+            rendition.plain and rendition.rate == rate and rendition.message_samples == samples
+            for rendition in self._renditions
+        )
+
+    def carry_alike(self, start: int, end: int, payload: bytes) -> None:
+        """The next audio, for everyone, who all take it in the same form."""
+        first = self._renditions[0]
+        position = first.position(start)
+        audio = Audio(position, first.position(end) - position, payload)
+        for rendition in self._renditions:
+            rendition.tracks[None].carry_whole(audio)
 
     def jump(self, start: int, end: int, channels: tuple[ChannelPlan, ...], reason: str) -> None:
         """The positions of this span are in no audio."""

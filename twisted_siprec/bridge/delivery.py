@@ -14,6 +14,9 @@ consumer is to us at any time.
        └────── lost ───────┴───┼───────────────────────┘
        GONE ◄───── never ──────┘      GONE: no consumer any more; the call goes on
 
+With a spool, a consumer that is away at the end of the call gets the rest later:
+the delivery is PUTTING_BY until that is on disk, and another one goes on from there.
+
 Plain consumers are streamed to at once; framed ones say ``ready`` first. A
 framed consumer that comes back says which frame it wants next and gets exactly
 that; a plain one gets the ring from its beginning.
@@ -22,6 +25,7 @@ that; a plain one gets the ring from its beginning.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from ..dialects.base import (
     Acknowledged,
@@ -72,14 +76,28 @@ from .delivery_states import (
     Output,
     Puzzled,
     Send,
+    Spool,
     State,
     Tell,
 )
+from .journal import Ending, Journal, Kept, Standing
 from .outflow import Outflow
+from .replay import Entry
 
 _CONNECTED = frozenset({State.GREETING, State.STREAMING, State.CLOSING})
-_ENDED = frozenset({State.CLOSING, State.PARTING, State.FINISHED})
+_ENDED = frozenset({State.CLOSING, State.PARTING, State.PUTTING_BY, State.FINISHED})
 _CLOSE_CODES = {EndReason.SHUTDOWN: CLOSE_GOING_AWAY, EndReason.ERROR: CLOSE_OUR_FAULT}
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A stream whose call is over, as the spool has it."""
+
+    kept: Kept
+    standing: Standing
+    ending: Ending
+    until: float
+    "When it is given up."
 
 
 class Delivery:
@@ -90,6 +108,8 @@ class Delivery:
     and what the account names as missing, to the sample.
 
     :param token: what proves to the consumer that a resumption is ours.
+    :param earlier: what the spool has of it, where this delivery goes on with a
+        stream whose call is over.
     """
 
     def __init__(
@@ -98,14 +118,19 @@ class Delivery:
         dialect: Dialect,
         token: str,
         settings: DeliverySettings | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self._settings = settings or DeliverySettings()
         self._dialect = dialect
         self._foreign = dialect if isinstance(dialect, Foreign) else None
         self._token = token
         self._destination = start.destination
+        self._place = start.destination.name
+        self._late_already = earlier is not None
         self._sample_rate = start.sample_rate
-        self._backlog = Backlog(start, self._settings.limits)
+        self._journal = _journal(start, earlier)
+        standing = None if earlier is None else earlier.standing
+        self._backlog = Backlog(start, self._settings.limits, self._journal, standing)
         self._outflow = Outflow(
             self._backlog,
             dialect,
@@ -118,9 +143,9 @@ class Delivery:
         self._ending: tuple[EndReason, int, tuple[StreamStatistics, ...]] | None = None
         self._linger_until: float | None = None
         self._give_up_at = 0.0
+        self._standing: Standing | None = None
         self._complete = False
         # Of the connection:
-        self._connections = 0
         self._capabilities = Capabilities()
         self._subprotocol: str | None = None
         self._established = False
@@ -130,6 +155,14 @@ class Delivery:
         self._ready = Ready()
         self._from_frame = 0
         self._leaving = Disconnect(CLOSE_NORMAL, "")
+        if earlier is not None:
+            self._go_on_with(earlier)
+
+    def _go_on_with(self, earlier: Earlier) -> None:
+        ending = earlier.ending
+        self._ending = (ending.reason, ending.duration_ms, ending.channels)
+        self._linger_until = self._give_up_at = earlier.until
+        self._backlog.end_at(ending.final_position)
 
     # --- what the call yields ---------------------------------------------------
 
@@ -162,9 +195,16 @@ class Delivery:
         self._give_up_at = self._linger_until + catch_up_s
         if self._state is State.GONE:
             self._fire(Input.TIMEOUT, now)
+        elif reason is EndReason.SHUTDOWN and self._state is State.WAITING and self._journal:
+            # Nobody will be here to try for long.
+            self._linger_until = now
         self._pump(now)
 
     # --- what the connection does --------------------------------------------------
+
+    def move_to(self, place: str, now: float) -> None:
+        """Connections are to this destination from now on; reports name it."""
+        self._place = place
 
     def connected(self, subprotocol: str | None, now: float) -> None:
         """The WebSocket is open."""
@@ -194,7 +234,7 @@ class Delivery:
         """
         if self._state not in _ENDED:
             start = self._backlog.start
-            down = LinkDown(start.bridge, self._destination.name, reason, retry_in_s)
+            down = LinkDown(start.bridge, self._place, reason, retry_in_s)
             self._outputs.append(Tell(down))
         if retry_in_s is None:
             self._fire(Input.NEVER, now)
@@ -213,10 +253,24 @@ class Delivery:
         self._outflow.blocked = False
         self._pump(now)
 
+    # --- what the disk does --------------------------------------------------------
+
+    def recalled(self, entries: tuple[Entry, ...], through: int, now: float) -> None:
+        """This came back from the spool, which has no more of it up to and with that number."""
+        if self._state is State.WAITING or self._state in _CONNECTED:
+            self._backlog.recalled(entries, through)
+            self._pump(now)
+
+    def written(self, kept: bool, now: float) -> None:
+        """What was put by is on disk, or could not be written."""
+        self._fire(Input.WRITTEN if kept else Input.NOT_WRITTEN, now)
+
     # --- driving -------------------------------------------------------------------
 
     def outputs(self) -> list[Output]:
         """What is to be done, in order; each is given once."""
+        if self._journal is not None:
+            self._outputs.extend(Spool(order) for order in self._journal.orders())
         drained, self._outputs = self._outputs, []
         return drained
 
@@ -270,7 +324,7 @@ class Delivery:
             return
         self._linger_until = None
         if self._state not in _ENDED:
-            self._fire(Input.TIMEOUT, now)
+            self._fire(Input.PUT_BY if self._may_wait else Input.TIMEOUT, now)
 
     def _pump(self, now: float) -> None:
         """Send what may be sent, and the end once nothing waits before it."""
@@ -279,11 +333,20 @@ class Delivery:
             return
         self._tell_time(now)
         self._send(self._outflow.pump(now))
+        self._backlog.recall()
+        if self._ending is None:
+            self._backlog.release()
         if self._ending is not None and not self._backlog:
             self._fire(Input.ALL_SENT, now)
 
     def _send(self, messages: list[Message]) -> None:
         self._outputs.extend(Send(message) for message in messages)
+        self._backlog.texts += sum(isinstance(message, str) for message in messages)
+
+    @property
+    def start(self) -> StreamStart:
+        """What a start said now would say."""
+        return self._backlog.start
 
     @property
     def waiting_s(self) -> float:
@@ -292,7 +355,12 @@ class Delivery:
 
     @property
     def _reconnects(self) -> int:
-        return max(0, self._connections - 1)
+        return max(0, self._backlog.connections - 1)
+
+    @property
+    def _may_wait(self) -> bool:
+        """What is not delivered now can be delivered later."""
+        return self._journal is not None and not self._late_already
 
     @property
     def _closed(self) -> bool:
@@ -325,7 +393,7 @@ class Delivery:
                 self._send(self._dialect.mark(name, self._outflow.cursor))
             case Said(name, payload):
                 bridge = self._backlog.start.bridge
-                said = ConsumerSaid(bridge, self._destination.name, name, payload)
+                said = ConsumerSaid(bridge, self._place, name, payload)
                 self._outputs.append(Tell(said))
             case DrainAsked(url, after_ms):
                 leaving = Disconnect(CLOSE_NORMAL, "drain", True, after_ms / 1000, url)
@@ -374,12 +442,14 @@ class Delivery:
     def _greet(self, now: float) -> None:
         """Say start, or resume; stream at once where the dialect waits for nothing."""
         start = self._backlog.start
-        self._connections += 1
+        self._backlog.connections += 1
         self._outflow.blocked = False
         self._outflow.set_window(None)
         self._odd = 0
         self._capabilities = self._dialect.opened(self._subprotocol)
-        self._outputs.append(Tell(LinkUp(start.bridge, self._destination.name, self._connections)))
+        if not self._capabilities.sends_again:
+            self._backlog.forget_sent()
+        self._outputs.append(Tell(LinkUp(start.bridge, self._place, self._backlog.connections)))
         self._say_start()
         if self._capabilities.waits_for_ready:
             self._deadline = now + self._destination.ready_timeout_s
@@ -390,7 +460,7 @@ class Delivery:
     def _say_start(self) -> None:
         point = ResumePoint(
             self._token,
-            self._connections,
+            self._backlog.connections,
             self._backlog.first_frame,
             self._backlog.acknowledged,
             self._backlog.head,
@@ -402,7 +472,7 @@ class Delivery:
         """From the beginning of the ring, or from what is live."""
         if self._ready.start_at == "live":
             self._backlog.skip_waiting()
-        elif self._capabilities.sends_again:
+        else:
             self._backlog.rewind()
         self._outflow.set_window(self._ready.window_ms)
         self._flow(now)
@@ -426,7 +496,7 @@ class Delivery:
     def _flow(self, now: float) -> None:
         self._deadline = None
         self._established = True
-        self._outflow.begin(now, self._connections > 1)
+        self._outflow.begin(now, self._backlog.connections > 1)
 
     def _lost(self, now: float) -> None:
         """Wait for another connection. A pause was this consumer's wish, not the next one's."""
@@ -502,10 +572,40 @@ class Delivery:
         self._backlog.give_up(RECONNECT)
         self._finish(now)
 
+    def _hang_up_and_put_by(self, now: float) -> None:
+        code = CLOSE_BACKLOG if self._established else CLOSE_TIMEOUT
+        self._outputs.append(Disconnect(code, "not delivered in time"))
+        self._put_by(now)
+
+    def _put_by(self, now: float) -> None:
+        """The call is over: what the consumer may not have is for later."""
+        self._deadline = self._linger_until = self._outflow.resume_at = None
+        if self._capabilities.sends_again:
+            self._backlog.rewind_unsafe()
+        else:
+            self._backlog.forget_sent()
+        self._standing = self._backlog.standing()
+        reason, duration_ms, channels = self._ending or (EndReason.ERROR, 0, ())
+        final_position = self._backlog.account.position
+        ending = Ending(reason, duration_ms, channels, final_position)
+        self._backlog.put_by(ending, self._standing)
+
+    def _leave_for_later(self, now: float) -> None:
+        statistics = self._backlog.statistics(self._reconnects, False, self._standing)
+        self._outputs.append(Finished(statistics))
+
     def _finish(self, now: float) -> None:
         self._deadline = self._linger_until = self._outflow.resume_at = None
         statistics = self._backlog.statistics(self._reconnects, self._complete)
         self._outputs.append(Finished(statistics))
+
+
+def _journal(start: StreamStart, earlier: Earlier | None) -> Journal | None:
+    if earlier is not None:
+        return Journal(0, earlier.kept)
+    if not start.destination.spool:
+        return None
+    return Journal(start.destination.backlog_ms * start.sample_rate // 1000)
 
 
 _ACTIONS: Mapping[str, Callable[[Delivery, float], None]] = {
@@ -520,6 +620,9 @@ _ACTIONS: Mapping[str, Callable[[Delivery, float], None]] = {
     "reject": Delivery._reject,
     "abandon": Delivery._abandon,
     "drop": Delivery._drop,
+    "put by": Delivery._put_by,
+    "hang up and put by": Delivery._hang_up_and_put_by,
+    "leave for later": Delivery._leave_for_later,
     "say stop": Delivery._say_stop,
     "part": Delivery._part,
     "end here": Delivery._end_here,

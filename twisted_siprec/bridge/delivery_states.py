@@ -14,6 +14,7 @@ from enum import Enum
 from ..dialects.base import Message
 from ..plan import DeliveryStatistics, Report
 from .backlog import BacklogLimits
+from .journal import Order
 
 CLOSE_NORMAL = 1000
 CLOSE_GOING_AWAY = 1001
@@ -66,7 +67,14 @@ class Finished:
     statistics: DeliveryStatistics
 
 
-Output = Send | Disconnect | Tell | Puzzled | Finished
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """Something for the disk to keep, or to give back."""
+
+    order: Order
+
+
+Output = Send | Disconnect | Tell | Puzzled | Finished | Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,7 @@ class State(Enum):
     CLOSING = "stop said"
     PARTING = "stop and goodbye said"
     GONE = "there is no consumer any more"
+    PUTTING_BY = "what waits is being written to disk, for later"
     FINISHED = "the account is given"
 
 
@@ -113,6 +122,9 @@ class Input(Enum):
     FAREWELL = "the consumer wants no more"
     DISMISSED = "the consumer wants no more, and waits for our stop"
     TIMEOUT = "the consumer did not close, or could not be reached"
+    PUT_BY = "the consumer could not be reached, and there is a spool"
+    WRITTEN = "what waits is on disk"
+    NOT_WRITTEN = "it could not be written"
 
 
 _S, _I = State, Input
@@ -121,6 +133,7 @@ TABLE: Mapping[tuple[State, Input], tuple[State, str]] = {
     (_S.WAITING, _I.CONNECTED): (_S.GREETING, "greet"),
     (_S.WAITING, _I.NEVER): (_S.GONE, "give up"),
     (_S.WAITING, _I.TIMEOUT): (_S.FINISHED, "abandon"),
+    (_S.WAITING, _I.PUT_BY): (_S.PUTTING_BY, "put by"),
     (_S.GREETING, _I.READY): (_S.STREAMING, "begin"),
     (_S.GREETING, _I.RESUMED): (_S.STREAMING, "resume"),
     (_S.GREETING, _I.LATE): (_S.STREAMING, "begin plain"),
@@ -131,6 +144,7 @@ TABLE: Mapping[tuple[State, Input], tuple[State, str]] = {
     (_S.GREETING, _I.FAREWELL): (_S.PARTING, "part"),
     (_S.GREETING, _I.DISMISSED): (_S.CLOSING, "end here"),
     (_S.GREETING, _I.TIMEOUT): (_S.FINISHED, "drop"),
+    (_S.GREETING, _I.PUT_BY): (_S.PUTTING_BY, "hang up and put by"),
     (_S.STREAMING, _I.LEFT): (_S.WAITING, "leave"),
     (_S.STREAMING, _I.LOST): (_S.WAITING, "wait"),
     (_S.STREAMING, _I.NEVER): (_S.GONE, "give up"),
@@ -139,6 +153,7 @@ TABLE: Mapping[tuple[State, Input], tuple[State, str]] = {
     (_S.STREAMING, _I.FAREWELL): (_S.PARTING, "part"),
     (_S.STREAMING, _I.DISMISSED): (_S.CLOSING, "end here"),
     (_S.STREAMING, _I.TIMEOUT): (_S.FINISHED, "drop"),
+    (_S.STREAMING, _I.PUT_BY): (_S.PUTTING_BY, "hang up and put by"),
     (_S.CLOSING, _I.FAREWELL): (_S.PARTING, "close"),
     (_S.CLOSING, _I.LOST_EARLY): (_S.WAITING, "wait for confirmation"),
     (_S.CLOSING, _I.LOST): (_S.FINISHED, "finish"),
@@ -148,5 +163,7 @@ TABLE: Mapping[tuple[State, Input], tuple[State, str]] = {
     (_S.PARTING, _I.NEVER): (_S.FINISHED, "finish"),
     (_S.PARTING, _I.TIMEOUT): (_S.FINISHED, "finish"),
     (_S.GONE, _I.TIMEOUT): (_S.FINISHED, "abandon"),
+    (_S.PUTTING_BY, _I.WRITTEN): (_S.FINISHED, "leave for later"),
+    (_S.PUTTING_BY, _I.NOT_WRITTEN): (_S.FINISHED, "abandon"),
 }
 "State and input to state and action. What is not in it changes nothing."

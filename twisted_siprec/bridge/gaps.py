@@ -37,17 +37,21 @@ class Account:
 
     :param max_spans: how many separate spans are remembered for a consumer
         that resumes; of older ones only the sums are kept.
+    :param position: where it goes on that was begun earlier, and
+    :param missing: what of the samples before was not delivered.
     """
 
-    def __init__(self, sample_rate: int, max_spans: int = 4096) -> None:
+    def __init__(
+        self, sample_rate: int, max_spans: int = 4096, position: int = 0, missing: int = 0
+    ) -> None:
         self._sample_rate = sample_rate
         self._max_spans = max_spans
         self._spans: list[Span] = []
-        self._floor = 0
+        self._floor = position
         self._by_reason: dict[str, int] = {}
-        self.position = 0
-        self.delivered = 0
-        self.missing = 0
+        self.position = position
+        self.delivered = position - missing
+        self.missing = missing
 
     @property
     def gaps_ms(self) -> tuple[tuple[str, int], ...]:
@@ -56,6 +60,13 @@ class Account:
             (reason, samples * 1000 // self._sample_rate)
             for reason, samples in sorted(self._by_reason.items())
         )
+
+    def gaps_without(self, spans: list[Span]) -> tuple[tuple[str, int], ...]:
+        """Samples by reason, but for those of these spans."""
+        by_reason = dict(self._by_reason)
+        for span in spans:
+            by_reason[span.reason] = by_reason.get(span.reason, 0) - span.samples
+        return tuple((reason, samples) for reason, samples in sorted(by_reason.items()) if samples)
 
     def advance(self, samples: int) -> None:
         """More of the call, heard or not."""

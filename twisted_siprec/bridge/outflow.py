@@ -54,9 +54,9 @@ class Outflow:
         :param again: it did so before, so that this is a replay.
         """
         entry = self._backlog.peek()
-        self.cursor = self._backlog.account.position if entry is None else entry.position
+        self.cursor = self._backlog.fed if entry is None else entry.position
         self._window_from = self.cursor
-        self._catching_up = entry is not None
+        self._catching_up = bool(self._backlog)
         self._again = again
         self._next_sound_at = now
 
@@ -72,7 +72,8 @@ class Outflow:
         while not self.blocked:
             entry = self._backlog.peek()
             if entry is None:
-                self._catching_up = False
+                # The rest may be on disk.
+                self._catching_up = bool(self._backlog) and self._catching_up
                 break
             if not isinstance(entry, Sound):
                 messages += self._tell()

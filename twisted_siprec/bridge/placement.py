@@ -27,6 +27,8 @@ class Placement:
         self.late = 0
         "Packets that came after their place was played."
         self.anchored = 0
+        self.slipped = 0
+        "Ticks by which the timeline was moved, either way."
         self.drift: Drift | None = None
         self._playout = playout
         self._opened_at = opened_at
@@ -109,7 +111,18 @@ class Placement:
     def slip(self) -> None:
         """Follow the drift of the source, by a tick at most."""
         if self.drift is not None:
-            self._offset += self.drift.slip()
+            moved = self.drift.slip()
+            if moved:
+                self._offset += moved
+                self.slipped += 1
+
+    def steady(self, tick: int) -> bool:
+        """A source is anchored by a clock of these ticks, none of its packets is late lately."""
+        return tick == self._tick and self._late_since is None
+
+    def place_of(self, timestamp: int) -> int:
+        """The place of an extended timestamp of the source that is anchored."""
+        return self._offset + timestamp * self._tick
 
     def timestamp_at(self, place: int) -> int | None:
         """The RTP timestamp of a place; None where no source is anchored."""

@@ -26,8 +26,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..audio.codec import Decoder
+from ..audio.g711 import G711Decoder, encoded
 from ..audio.resample import Resampler
-from ..audio.samples import Samples
+from ..audio.samples import NO_SAMPLES, Samples
+from .course import Run
 from .timeline import UNITS_PER_MS, units_per_sample
 
 _SLIP = UNITS_PER_MS
@@ -159,6 +161,77 @@ class Playout:
             return Played(self._rate, None, tuple(missing))
         samples, heard = self._composed(pieces, start, end)
         return Played(self._rate, samples if heard else None, tuple(missing), heard)
+
+    def run(self) -> Run | None:
+        """What waits, where that goes on from what was played, packet by packet, in G.711."""
+        pending = self._pending
+        decoder = pending[0].decoder if pending else None
+        if not isinstance(decoder, G711Decoder) or self._dry or self._noise or not self._sorted:
+            return None
+        begun = self._begun(decoder)
+        if begun is None:
+            return None
+        octets_begun = encoded(begun, decoder.law)
+        if not np.array_equal(decoder.decode(octets_begun), begun):
+            # It is what another codec left behind.
+            return None
+        place, sequence = self._accounted, self._sequence
+        for packet in pending:
+            if (packet.position, packet.sequence, packet.run) != (place, sequence + 1, self._run):
+                return None
+            place, sequence = packet.end, packet.sequence
+        payloads = [packet.payload for packet in pending]
+        octets = len(payloads[0])
+        if any(packet.decoder is not decoder for packet in pending):
+            return None
+        if any(len(payload) != octets for payload in payloads):
+            return None
+        return Run(
+            law=decoder.law,
+            rate=decoder.rate,
+            packet_octets=octets,
+            octets=octets_begun + b"".join(payloads),
+            sequence=sequence,
+            end=place,
+            last_sample=self._last_sample,
+        )
+
+    def _begun(self, decoder: G711Decoder) -> Samples | None:
+        """The rest of the packet that was played in part; None where there is more to it."""
+        unit = units_per_sample(decoder.rate)
+        if decoder.rate != self._rate or len(self._tail) > 1:
+            return None
+        rest = self._tail[0] if self._tail else _Piece(self.played, self._rate, NO_SAMPLES)
+        if rest.position != self.played or rest.rate != self._rate:
+            return None
+        if self.played + len(rest.samples) * unit != self._accounted:
+            return None
+        return rest.samples
+
+    def take_back(self, played: int, run: Run, decoder: Decoder) -> None:
+        """All was played up to a place, and this waits; the anchoring is still the same."""
+        unit = units_per_sample(run.rate)
+        whole, begun = divmod(len(run.octets), run.packet_octets)
+        lasts = run.packet_octets * unit
+        self.played, self.newest = played, max(self.newest, run.end)
+        self._accounted = played + begun * unit
+        self._sequence = run.sequence - whole
+        self._last_sample = run.last_sample
+        self._tail = []
+        if begun:
+            self._tail.append(_Piece(played, run.rate, decoder.decode(run.octets[:begun])))
+        self._pending = [
+            Placed(
+                position=self._accounted + number * lasts,
+                run=self._run,
+                sequence=self._sequence + 1 + number,
+                end=self._accounted + (number + 1) * lasts,
+                kind=Kind.AUDIO,
+                decoder=decoder,
+                payload=run.octets[begun + number * run.packet_octets :][: run.packet_octets],
+            )
+            for number in range(whole)
+        ]
 
     def _due(self, end: int) -> list[Placed]:
         """The packets that begin before a position, in order; they are pending no more."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ..audio.mixer import interleaved, summed, written
 from ..audio.samples import Samples
 from ..dialects.base import Audio, Event, Gap
-from ..plan import ChannelPlan, Destination, Layout
+from ..plan import ChannelPlan, Destination, Encoding, Layout
 from .timeline import UNITS_PER_MS, units_per_sample
 
 Item = Audio | Event
@@ -60,6 +60,10 @@ class Track:
         self._parts.append(audio)
         if sum(part.samples for part in self._parts) >= self._whole:
             self.flush()
+
+    def carry_whole(self, audio: Audio) -> None:
+        """The next audio, a message by itself, where nothing is being gathered."""
+        self._items.append(audio)
 
     def _add_gap(self, gap: Gap) -> None:
         """Gaps that follow each other and say the same are one."""
@@ -114,9 +118,20 @@ class Rendition:
         """Whether each channel has a consumer stream of its own."""
         return self.destination.layout is Layout.SEPARATE
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is all channels side by side, linear."""
+        wanted = self.destination
+        return wanted.layout is Layout.INTERLEAVED and wanted.encoding is Encoding.L16
+
+    @property
+    def message_samples(self) -> int:
+        """Samples of a channel in a message."""
+        return self.destination.chunk_ms * UNITS_PER_MS // self._unit
+
     def add_track(self, index: int | None, outlet: int) -> Track:
         """A consumer stream more."""
-        track = Track(outlet, self.destination.chunk_ms * UNITS_PER_MS // self._unit)
+        track = Track(outlet, self.message_samples)
         self.tracks[index] = track
         return track
 

@@ -145,6 +145,34 @@ class ReplayRing:
             gone.append(self._forget())
         return gone
 
+    @property
+    def is_full(self) -> bool:
+        """Nothing more goes in without something being lost."""
+        return self._over()
+
+    @property
+    def is_half_full(self) -> bool:
+        """What waits takes half of the bounds, so that no more need be fetched from elsewhere."""
+        waiting = 2 * self.waiting_samples
+        return waiting > self._max_samples or waiting * self._octets > (
+            self._max_octets * self._samples
+        )
+
+    def make_room(self) -> list[Entry]:
+        """Let go of what was sent, as far as the bounds ask for it; returns it."""
+        gone: list[Entry] = []
+        while self._over() and self._behind:
+            gone.append(self._forget())
+        return gone
+
+    def waiting(self) -> list[Entry]:
+        """All that waits, in order."""
+        return [*self._salvaged, *self._ahead]
+
+    def forget_sent(self) -> list[Entry]:
+        """What was sent will not be asked for again; returns it."""
+        return [self._forget() for _ in range(len(self._behind))]
+
     def rewind(self, frame: int = 0) -> None:
         """Everything sent after the frame before this one waits again, texts too."""
         again: deque[Entry] = deque()
@@ -174,10 +202,8 @@ class ReplayRing:
             text too many); and the spans that were lost while they waited,
             each with whether it had been sent on an earlier connection.
         """
-        gone: list[Entry] = []
+        gone = self.make_room()
         lost: list[tuple[Span, bool]] = []
-        while self._over() and self._behind:
-            gone.append(self._forget())
         while self._over() and self._ahead:
             self._salvage(reason, lost)
         gone.extend(self._drop_words())

@@ -26,6 +26,8 @@ class MediaSettings:
     "Of one stream, placed and not played yet."
     max_drain: int = 512
     "Datagrams taken from one socket at a time."
+    max_batch_packets: int = 4096
+    "Datagrams taken from the sockets of all steady bridges at a time; 0 for one by one."
     max_catch_up: int = 50
     "Chunks that a bridge emits at a time after a stall; the rest follows in the next slot."
 

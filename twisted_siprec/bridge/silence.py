@@ -39,6 +39,10 @@ class SilenceWatch:
                 self._heard.discard(index)
                 self._reports.append(StreamSilent(self._bridge, index, round(silent_s * 1000)))
 
+    def all_heard(self, streams: Iterable[int]) -> bool:
+        """Whether each of these streams is heard now, and signalling knows it."""
+        return self._heard.issuperset(streams)
+
     def _note_heard(self, index: int, stream: Stream, heard_at: float) -> None:
         """A packet came of a stream that was silent until now."""
         if stream.source is None or self._silent.get(index) == heard_at:

@@ -17,11 +17,13 @@ from ..rtp.events import DigitPressed, EventReceiver
 from ..rtp.header import RTPPacket, parse
 from ..rtp.sequence import Order
 from ..rtp.source import Arrival, Probation, Source
+from ..rtp.srtp import SRTP
+from .course import Course, Progressed, Run
 from .formats import Format, first_rate, formats
 from .placement import Placement
 from .playout import Kind, Played, Playout
 from .settings import MediaSettings
-from .timeline import UNITS_PER_MS
+from .timeline import UNITS_PER_MS, Drift
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class _Counts:
     max_jitter_s: float = 0.0
     codec_changes: int = 0
     ssrc_changes: int = 0
+    dropped: int = 0
 
 
 class Stream:
@@ -57,6 +60,9 @@ class Stream:
         "When the newest packet came."
         self.muted = False
         "What comes now is not recorded, though it is counted."
+        self._opened_at = opened_at
+        self.srtp = SRTP(plan.crypto) if plan.crypto is not None else None
+        "What protects RTP and RTCP; None where nothing does."
         self._settings = settings
         self._formats = formats(plan.codecs)
         self._playout = Playout(
@@ -76,6 +82,12 @@ class Stream:
         """The stream is this from now on: its formats, where it comes from, whether it is held."""
         if plan.source is not None and plan.source != self.plan.source:
             self._moved = True
+        if plan.crypto is None:
+            self.srtp = None
+        elif self.srtp is None:
+            self.srtp = SRTP(plan.crypto)
+        else:
+            self.srtp.update(plan.crypto)
         if plan.codecs != self.plan.codecs:
             self._formats = formats(plan.codecs)
         self.plan = plan
@@ -84,7 +96,11 @@ class Stream:
 
     def receive(self, datagrams: Items[Datagram]) -> None:
         """Take what came since the last time, in the order of arrival."""
-        for octets, address, arrived_at in datagrams:
+        for octets, address, arrived_at, dropped in datagrams:
+            if dropped:
+                self._counts.dropped = dropped
+            if self.srtp is not None:
+                octets = self.srtp.unprotect(octets) or b""
             packet = parse(octets)
             if packet is None:
                 self._counts.discarded += 1
@@ -192,6 +208,70 @@ class Stream:
         if not self.muted and self.plan.active:
             self._pressed += pressed
 
+    # --- on course ---
+
+    def course(self) -> Course | None:
+        """What to expect next, where all goes as it should; None where anything is unusual."""
+        source, codec = self.source, self.codec
+        drift = self._placement.drift
+        unheard = self.muted or not self.plan.active or self.plan.crypto is not None
+        if source is None or codec is None or drift is None or self._doubted or unheard:
+            return None
+        run = self._playout.run()
+        known = self._formats.get(codec.payload_type)
+        if run is None or known is None or self._pressed or self._events.pressing:
+            return None
+        clock, until = source.clock, drift.until
+        if clock is None or until is None or drift.slips:
+            return None
+        timestamp = source.timestamp + run.packet_octets
+        if known.codec is not codec or not self._placement.steady(known.tick):
+            return None
+        if self._placement.place_of(timestamp) != run.end:
+            return None
+        if run.sequence != source.sequence.highest or run.rate != codec.clock_rate:
+            return None
+        return Course(
+            run=run,
+            payload_type=codec.payload_type,
+            ssrc=source.ssrc,
+            source=source.address,
+            timestamp=timestamp,
+            tick=known.tick,
+            opened_at=self._opened_at,
+            arrived_at=clock[0],
+            jitter_s=clock[1],
+            max_jitter_s=source.max_jitter_s,
+            least=None if drift.least is None else drift.least - drift.moved,
+            until=until,
+            dropped=self._counts.dropped,
+        )
+
+    def progress(self, progressed: Progressed) -> None:
+        """These packets came on course; what becomes of their audio is not told here."""
+        source, drift = self.source, self._placement.drift
+        if source is None or drift is None or not progressed.packets:
+            return
+        packets, octets = progressed.packets, progressed.packet_octets
+        source.advance(
+            packets, octets, progressed.arrived_at, progressed.jitter_s, progressed.max_jitter_s
+        )
+        self._counts.packets += packets
+        self._counts.octets += packets * octets
+        self.heard_at = progressed.arrived_at
+        drift.least = None if progressed.least is None else progressed.least + drift.moved
+
+    def take_back(self, played: int, run: Run) -> None:
+        """On course up to here; from now on anything may come."""
+        decoder = self._formats[self.codec.payload_type].decoder if self.codec else None
+        if decoder is not None:
+            self._playout.take_back(played, run, decoder)
+
+    @property
+    def drift(self) -> Drift | None:
+        """The clock of the source against ours; None before it is known."""
+        return self._placement.drift
+
     # --- the timeline ---
 
     @property
@@ -260,4 +340,6 @@ class Stream:
             max_jitter_ms=round(jitter_s * 1000, 3),
             codec_changes=counts.codec_changes,
             ssrc_changes=counts.ssrc_changes,
+            dropped=counts.dropped,
+            slipped=self._placement.slipped,
         )

@@ -40,46 +40,52 @@ class Drift:
     How far the clock of a source has moved from ours since it was anchored.
 
     The packet that came with the least delay of a window tells the clocks apart
-    from the network. Within the tolerance nothing happens; past it, the source's
-    timeline is moved by one tick a chunk, which nobody hears, until it is half
-    the tolerance from where it was. A receiver without this would take every
-    packet for late after some minutes.
+    from the network. That of the first window is the measure of those after it,
+    and not the anchor: the first packet of a source often comes later than the
+    rest. Within the tolerance nothing happens; past it, the source's timeline is
+    moved by one tick a chunk, which nobody hears, until it is half the tolerance
+    from where it was. A receiver without this would take every packet for late
+    after some minutes.
     """
 
     __slots__ = (
         "_first",
-        "_least",
         "_since",
-        "_slips",
         "_tick",
         "_tolerance",
-        "_until",
         "_window",
+        "least",
         "moved",
         "ppm",
+        "slips",
+        "until",
     )
 
     def __init__(self, tick: int, window: int, tolerance: int) -> None:
         self._tick = tick
         self._window = window
         self._tolerance = tolerance
-        self._least: int | None = None
-        self._until: int | None = None
         self._since = 0
         self._first: int | None = None
-        self._slips = 0
+        self.least: int | None = None
+        "The least delay of this window, as if the timeline had never been moved."
+        self.until: int | None = None
+        "The end of this window; None before the first packet."
+        self.slips = 0
+        "Ticks by which the timeline is still to be moved: later, or earlier where negative."
         self.moved = 0
         "By how much the source's timeline was moved in all, in units."
         self.ppm = 0.0
 
     def observe(self, transit: int, arrival: int) -> None:
         """A packet came ``transit`` units after its own position."""
-        if self._least is None or transit < self._least:
-            self._least = transit
-        if self._until is None:
-            self._until = arrival + self._window
-        elif arrival >= self._until:
-            self._close(self._least, arrival)
+        delay = transit + self.moved
+        if self.least is None or delay < self.least:
+            self.least = delay
+        if self.until is None:
+            self.until = arrival + self._window
+        elif arrival >= self.until:
+            self._close(self.least, arrival)
 
     def _close(self, least: int, arrival: int) -> None:
         """A window is over: judge it, and begin the next."""
@@ -87,19 +93,20 @@ class Drift:
             self._first, self._since = least, arrival
         else:
             elapsed = arrival - self._since
-            self.ppm = 1e6 * (least + self.moved - self._first) / elapsed
-        excess = abs(least) - self._tolerance // 2
-        if abs(least) > self._tolerance:
-            self._slips = excess // self._tick * (1 if least > 0 else -1)
+            self.ppm = 1e6 * (least - self._first) / elapsed
+        away = least - self.moved - self._first
+        excess = abs(away) - self._tolerance // 2
+        if abs(away) > self._tolerance:
+            self.slips = excess // self._tick * (1 if away > 0 else -1)
         else:
-            self._slips = 0
-        self._least, self._until = None, arrival + self._window
+            self.slips = 0
+        self.least, self.until = None, arrival + self._window
 
     def slip(self) -> int:
         """By how many units the timeline is to be moved now: a tick later, a tick earlier, or 0."""
-        if self._slips == 0:
+        if self.slips == 0:
             return 0
-        step = 1 if self._slips > 0 else -1
-        self._slips -= step
+        step = 1 if self.slips > 0 else -1
+        self.slips -= step
         self.moved += step * self._tick
         return step * self._tick

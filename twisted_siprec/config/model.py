@@ -326,7 +326,7 @@ class WebhookStore:
     "At the end of the server, how long what is due may take to be sent."
 
 
-RECORD_FIELDS = ("caller", "called", "src", "participants", "request_uri", "metadata")
+RECORD_FIELDS = ("caller", "called", "src", "request_uri", "participants", "identifiers")
 "The fields of a call record that may say who somebody is."
 
 

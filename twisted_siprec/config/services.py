@@ -5,6 +5,7 @@ and the database of call records.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -152,15 +153,22 @@ class _DatabaseOf:
         if re.fullmatch(r"sqlite:[^\x00-\x1f]+|postgresql://[\x21-\x7e]+", text) is None:
             raise place.fail(expected)
         if text.startswith("postgresql:"):
-            try:
-                password = urlsplit(text).password
-            except ValueError:
-                raise place.fail(expected) from None
-            if password is not None:
-                raise place.fail(
-                    "a URL without it: PGPASSFILE or ~/.pgpass holds it", "a password in the URL"
-                )
+            self._check_postgresql(text, place, expected)
         return text
+
+    def _check_postgresql(self, text: str, place: Place, expected: str) -> None:
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            raise place.fail(expected) from None
+        if parts.password is not None or "password=" in parts.query:
+            raise place.fail(
+                "a URL without it: PGPASSFILE or ~/.pgpass holds it", "a password in the URL"
+            )
+        if importlib.util.find_spec("psycopg") is None:
+            raise place.fail(
+                "sqlite:FILE, or psycopg installed (pip install 'twisted_siprec[postgresql]')"
+            )
 
 
 def _check_records(records: RecordsConfiguration, place: Place) -> None:

@@ -11,14 +11,43 @@ from collections.abc import Callable, Mapping
 
 from ..errors import LocalError
 from ..plan import Destination
+from .assemblyai import AssemblyAIDialect
+from .audiocodes import AudioCodesDialect
 from .audiohook import AudioHookDialect
+from .azure import AzureDialect
 from .base import Dialect
+from .deepgram import DeepgramDialect
 from .native import RecstreamDialect
+from .openai import OpenAIDialect
+from .raw import FreeSWITCHDialect, JambonzDialect, RawDialect
+from .raw_platforms import AsteriskDialect, SiphonDialect, VonageDialect
+from .sinch import SinchDialect
 from .terms import NATIVE, Terms
 from .twilio import TwilioDialect
-from .twilio_kin import KIN
+from .twilio_kin import ExotelDialect, PlivoDialect, TelnyxDialect, WavixDialect
+from .vosk import VoskDialect
 
-_FOREIGN = (TwilioDialect, *KIN, AudioHookDialect)
+_FOREIGN = (
+    TwilioDialect,
+    TelnyxDialect,
+    ExotelDialect,
+    PlivoDialect,
+    WavixDialect,
+    AudioHookDialect,
+    RawDialect,
+    JambonzDialect,
+    FreeSWITCHDialect,
+    VonageDialect,
+    AsteriskDialect,
+    SiphonDialect,
+    DeepgramDialect,
+    AssemblyAIDialect,
+    VoskDialect,
+    OpenAIDialect,
+    AzureDialect,
+    AudioCodesDialect,
+    SinchDialect,
+)
 
 DIALECTS: Mapping[str, Callable[[Destination], Dialect]] = {
     RecstreamDialect.name: RecstreamDialect,

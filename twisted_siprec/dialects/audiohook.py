@@ -17,11 +17,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import ClassVar
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 from ..plan import Destination, Encoding, Layout
-from . import bodies
 from .audiohook_entities import milliseconds, replies
+from .audiohook_opening import BOTH, EXTERNAL, INTERNAL, NIL, identity, offer, offers, opening
 from .audiohook_position import BY_SERVER, BY_US, RATE, Position, seconds
 from .audiohook_signature import proof
 from .base import (
@@ -44,7 +43,6 @@ from .base import (
     ResumeAsked,
     Resumed,
     ResumePoint,
-    Said,
     Stop,
     StreamStart,
 )
@@ -52,31 +50,12 @@ from .bodies import Body
 from .foreign import ANSWERED, Foreign, Headers, Request, Secrets
 from .octets import apart
 from .sides import Folding
-from .terms import LANGUAGE, SIDE, SWITCH, Option, Terms, one_of
+from .terms import SIDE, SWITCH, Option, Terms, one_of
 from .texts import Fields, count, mapping, mappings, parsed, word, written
 
-EXTERNAL, INTERNAL = "external", "internal"
-BOTH = (EXTERNAL, INTERNAL)
 FIRST_PING_S = 1.0
 PING_EVERY_S = 5.0
-MAX_TEXT_OCTETS = 65_535
 MAX_BINARY_OCTETS = 65_536
-NIL = str(UUID(int=0))
-_FORMATS = {Encoding.PCMU: "PCMU", Encoding.L16: "L16"}
-
-
-def identity(*seed: str) -> str:
-    """A UUID (version 5), the same for the same seed."""
-    return str(uuid5(NAMESPACE_URL, "/".join(("siprec", *seed))))
-
-
-def as_uuid(text: str) -> str:
-    """An identifier that is a UUID of a kind that AudioHook takes, or one made from it."""
-    try:
-        known = UUID(text)
-    except ValueError:
-        return identity(text)
-    return str(known) if known.version in range(1, 6) else identity(text)
 
 
 class AudioHookDialect(Foreign):
@@ -92,7 +71,8 @@ class AudioHookDialect(Foreign):
             "organization": Option("a UUID", r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
             "external": SIDE,
             "channels": one_of("both", EXTERNAL, INTERNAL),
-            "language": LANGUAGE,
+            "language": Option("a language such as en-US", r"[a-z]{2,3}-[A-Za-z]{2,3}"),
+            "probe": SWITCH,
             "custom_config": SWITCH,
             "dtmf": SWITCH,
         },
@@ -152,54 +132,7 @@ class AudioHookDialect(Foreign):
         self._reset()
         self._start = start
         self._folding = Folding(start, self.options.get("external", "caller"))
-        return [self._text("open", self._opening())]
-
-    def _opening(self) -> Body:
-        known = self._start.description
-        customer = self._customer()
-        body: Body = {
-            "organizationId": self._organization,
-            "conversationId": as_uuid(known.recording_session_id),
-            "participant": {
-                "id": as_uuid(customer[0]),
-                "ani": known.caller or "",
-                "aniName": customer[1],
-                "dnis": known.called or "",
-            },
-            "media": [self._offer(channels) for channels in self._offers()],
-        }
-        if "language" in self.options:
-            body["language"] = self.options["language"]
-        if self.options.get("custom_config", "true") == "true":
-            siprec = {"siprec": bodies.description(known)}
-            # The text as a whole may not be longer; the rest of it is short.
-            if len(written(siprec)) < MAX_TEXT_OCTETS - 8_192:
-                body["customConfig"] = siprec
-        return body
-
-    def _customer(self) -> tuple[str, str]:
-        """The participant on the external side: identifier and name."""
-        first = self.options.get("external", "caller")
-        parties = {party.id: party for party in self._start.description.participants}
-        for channel in self._start.channels:
-            plan = channel.plan
-            if first in (plan.role, plan.label, plan.participant_id):
-                party = parties.get(plan.participant_id or "")
-                if party is not None:
-                    return party.id, party.name or ""
-        return self._start.description.recording_session_id + "/external", ""
-
-    def _offers(self) -> tuple[tuple[str, ...], ...]:
-        only = self.options.get("channels", "both")
-        return ((only,),) if only != "both" else (BOTH, (EXTERNAL,), (INTERNAL,))
-
-    def _offer(self, channels: tuple[str, ...]) -> Body:
-        return {
-            "type": "audio",
-            "format": _FORMATS[self._start.encoding],
-            "channels": list(channels),
-            "rate": RATE,
-        }
+        return [self._text("open", opening(start, self._organization, self.options))]
 
     def audio(self, audio: Audio, frame: int, replay: bool) -> list[Message]:
         """Samples without a header, both sides by turns, in messages of a bounded size."""
@@ -288,7 +221,7 @@ class AudioHookDialect(Foreign):
         self._heard += 1
         take = self._TAKEN.get(word(fields, "type"))
         if take is None:
-            return [Said(word(fields, "type") or "unnamed", written(fields.get("parameters")))]
+            return [self.told(word(fields, "type") or "unnamed", fields.get("parameters"))]
         return take(self, mapping(fields, "parameters"), fields)
 
     def _fault(self, fields: Fields) -> str | None:
@@ -315,8 +248,12 @@ class AudioHookDialect(Foreign):
         if media == []:
             self._chosen = ()
         elif not self._accept(media):
-            return self._break(400, "media that was not offered")
+            *said, _ = self._break(400, "media that was not offered")
+            return [*said, Rejected("media", "it takes nothing that we offer")]
         self._open = True
+        if self.options.get("probe") == "true":
+            # That it opened is all we wanted to know.
+            return [Farewell("probed", waits=True)]
         self._ping_at = self._now + FIRST_PING_S
         discard_ms = milliseconds(word(parameters, "discardTo")) or 0
         self._discard_to = discard_ms * RATE // 1000
@@ -334,8 +271,8 @@ class AudioHookDialect(Foreign):
         """Remember which of our offers was taken."""
         if not isinstance(media, list) or len(media) != 1:
             return False
-        for channels in self._offers():
-            if media[0] == self._offer(channels):
+        for channels in offers(self.options):
+            if media[0] == offer(self._start.encoding, channels):
                 self._chosen = channels
                 return True
         return False
@@ -392,11 +329,11 @@ class AudioHookDialect(Foreign):
     def _closed(self, parameters: Fields, fields: Fields) -> list[Reply]:
         said: list[Reply] = []
         if parameters:
-            said.append(Said("closed", written(parameters)))
+            said.append(self.told("closed", parameters))
         return [*said, Farewell("closed")]
 
     def _updated(self, parameters: Fields, fields: Fields) -> list[Reply]:
-        return [Said("updated", written(parameters))]
+        return [self.told("updated", parameters)]
 
     _TAKEN: ClassVar[Mapping[str, Callable[[AudioHookDialect, Fields, Fields], list[Reply]]]] = {
         "opened": _opened,

@@ -27,7 +27,7 @@ def replies(entities: list[Fields], channels: Channels, origin_ms: int) -> list[
         if kind == "transcript":
             said.append(_transcript(found, channels, origin_ms).said())
         else:
-            said.append(Said(kind or "entity", written(entity.get("data"))))
+            said.append(Said(f"audiohook.{kind or 'entity'}", written(entity.get("data"))))
     return said
 
 

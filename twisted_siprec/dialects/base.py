@@ -50,6 +50,10 @@ class StreamStart:
     description: Description
     track: int | None = None
     "The index of the one channel where the layout is separate, None where all are in one."
+    late: bool = False
+    "The call is over; what is delivered waited on disk."
+    texts_before: int = 0
+    "Of a late one: texts that were said in its name earlier, or more."
 
     @property
     def width(self) -> int:

@@ -143,6 +143,11 @@ def _session(session: CommunicationSession) -> Body:
         body["recorded"] = [
             _known(startTime=span.began_at, stopTime=span.ended_at) for span in session.recorded
         ]
+    if session.reasons:
+        body["reasons"] = [
+            _known(protocol=protocol, cause=cause, text=text)
+            for protocol, cause, text in session.reasons
+        ]
     return body
 
 

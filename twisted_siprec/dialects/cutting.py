@@ -18,7 +18,7 @@ class Cutter:
     """
 
     def __init__(self, samples: int, sample_octets: int, quiet: bytes | None = None) -> None:
-        self._samples = samples
+        self.samples = samples
         self._octets = samples * sample_octets
         self._sample_octets = sample_octets
         self._quiet = quiet
@@ -36,7 +36,7 @@ class Cutter:
         whole = len(waiting) - len(waiting) % self._octets
         for start in range(0, whole, self._octets):
             frames.append((self._position, waiting[start : start + self._octets]))
-            self._position += self._samples
+            self._position += self.samples
         self._rest = waiting[whole:]
         return frames
 

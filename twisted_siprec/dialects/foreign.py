@@ -21,9 +21,11 @@ from .base import (
     Message,
     Reply,
     ResumePoint,
+    Said,
     Stop,
     StreamStart,
 )
+from .texts import written
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -127,6 +129,10 @@ class Foreign:
     def received(self, message: Message) -> list[Reply]:
         """What the consumer said. Never raises, whatever it is."""
         return []
+
+    def told(self, kind: str, fields: object) -> Said:
+        """What is of no shape that we know, under the dialect's own name for it."""
+        return Said(f"{self.name}.{kind}", written(fields))
 
     # --- time -------------------------------------------------------------------------
 

@@ -94,6 +94,7 @@ class RecstreamDialect:
     def start(self, start: StreamStart, resume: ResumePoint) -> list[Message]:
         """``start``; or ``resume`` for a framed consumer that took the stream before."""
         self._start = start
+        self._sequence = max(self._sequence, start.texts_before)
         self._stream_id = start.stream_id
         self._track = ALL_TRACKS if start.track is None else start.track & 0xFF
         self._position = resume.position
@@ -208,9 +209,11 @@ class RecstreamDialect:
         siprec = bodies.description(start.description)
         if self._destination.include_xml and start.description.xml is not None:
             siprec["xml"] = start.description.xml
+        late: Body = {"late": True} if start.late else {}
         return {
             "protocol": "recstream",
             "version": "1.0",
+            **late,
             "resumeToken": resume.token,
             "attempt": resume.attempt,
             "startedAt": bodies.timestamp(start.started_at),

@@ -60,6 +60,21 @@ def summed(channels: Sequence[bytes], encoding: Encoding) -> bytes:
     )
 
 
+def refolded(payload: bytes, width: int, wanted: int, encoding: Encoding) -> bytes:
+    """
+    Interleaved channels as another number of them: those too many are summed in
+    the last, those too few are silent.
+    """
+    if width == wanted:
+        return payload
+    parts = apart(payload, width, encoding)
+    quiet = silence(encoding, len(parts[0]) // (2 if encoding is Encoding.L16 else 1))
+    kept = (
+        [*parts[: wanted - 1], summed(parts[wanted - 1 :], encoding)] if width > wanted else parts
+    )
+    return together([*kept, *[quiet] * (wanted - len(kept))], encoding)
+
+
 def _clipped(samples: tuple[int, ...]) -> int:
     return max(-32768, min(32767, sum(samples)))
 
@@ -84,7 +99,8 @@ def _levels() -> tuple[int, ...]:
 
 def _mu_law(sample: int) -> int:
     """A sample of any size as an octet of the mu-law."""
-    sign = 0x80 if sample < 0 else 0
-    magnitude = min(abs(sample), _CLIP) + _BIAS
+    # A negative sample has the code of its one's complement (ITU-T G.191).
+    sign, sample = (0x80, ~sample) if sample < 0 else (0, sample)
+    magnitude = min(sample, _CLIP) + _BIAS
     segment = magnitude.bit_length() - 8
     return ~(sign | segment << 4 | magnitude >> segment + 3 & 15) & 0xFF

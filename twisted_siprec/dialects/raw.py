@@ -25,7 +25,6 @@ from .base import (
     Reply,
     Respond,
     ResumePoint,
-    Said,
     Stop,
     StreamStart,
 )
@@ -83,7 +82,7 @@ class Preambled(Foreign):
     def answered(self, fields: Fields) -> list[Reply]:
         """What a text of the consumer's means."""
         name = word(fields, "event") or word(fields, "type") or "message"
-        return [Said(name, written(fields))]
+        return [self.told(name, fields)]
 
     # --- the dialect --------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ from .base import (
     Reply,
     Respond,
     ResumeAsked,
-    Said,
     Stop,
     StreamStart,
 )
@@ -126,7 +125,11 @@ class AsteriskDialect(Preambled):
     def _say(self, event: str, fields: Body) -> str:
         if not self._plain:
             return written({"event": event, **fields})
-        return " ".join([event, *(f"{name}:{value}" for name, value in fields.items())])
+        words = (
+            f"{name}:{value if isinstance(value, str) else written(value)}"
+            for name, value in fields.items()
+        )
+        return " ".join([event, *words])
 
     def digit(self, digit: Digit) -> str | None:
         """``DTMF_END``."""
@@ -258,7 +261,7 @@ class SiphonDialect(Preambled):
             case "clear" | "play_start" | "play_stop":
                 return []
             case "event":
-                return [Said(word(body, "name") or kind, written(body.get("payload")))]
+                return [self.told(word(body, "name") or kind, body.get("payload"))]
         return super().answered(fields)
 
 

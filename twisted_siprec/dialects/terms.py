@@ -63,6 +63,12 @@ class Terms:
     options: Mapping[str, Option] = field(default_factory=dict)
     signs: bool = False
     "It has a use for the key ``hmac``."
+    any_rate_of_g711: bool = False
+    "G.711 at other rates than its own, which only our own protocol knows."
+
+    def rates_of(self, encoding: Encoding) -> tuple[int | None, ...]:
+        """The rates that an encoding can have."""
+        return self.rates if encoding is Encoding.L16 or self.any_rate_of_g711 else (8000,)
 
 
 NATIVE = Terms(
@@ -70,4 +76,5 @@ NATIVE = Terms(
     encodings=(Encoding.L16, Encoding.PCMU, Encoding.PCMA),
     rates=(None, 8000, 16000),
     signs=True,
+    any_rate_of_g711=True,
 )

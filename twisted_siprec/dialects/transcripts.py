@@ -8,10 +8,10 @@ its seconds are not ours; :class:`Heard` knows the way from one to the other.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
-from .base import Audio, ChannelStart, Said
+from .base import ChannelStart, Said
 from .texts import written
 
 MAX_ANCHORS = 256
@@ -63,22 +63,27 @@ class Heard:
         "How much it has heard: its own position."
         self._next = -1
 
-    def add(self, audio: Audio) -> None:
+    def add(self, position: int, samples: int) -> None:
         """It is given this."""
-        if audio.position != self._next:
+        if position != self._next:
             self._heard.append(self.samples)
-            self._positions.append(audio.position)
+            self._positions.append(position)
             del self._heard[:-MAX_ANCHORS], self._positions[:-MAX_ANCHORS]
-        self.samples += audio.samples
-        self._next = audio.position + audio.samples
+        self.samples += samples
+        self._next = position + samples
 
-    def ours_ms(self, seconds: float | None) -> int | None:
-        """A time of the consumer's in milliseconds since the stream's position 0."""
+    def ours_ms(self, seconds: float | None, end: bool = False) -> int | None:
+        """
+        A time of the consumer's in milliseconds since the stream's position 0.
+
+        :param end: of something, so that it lies before a break and not behind it.
+        """
         if seconds is None:
             return None
         if not self._heard:
             return round(seconds * 1000)
         heard = seconds * self._rate
-        index = max(0, bisect_right(self._heard, heard) - 1)
+        after = bisect_left if end else bisect_right
+        index = max(0, after(self._heard, heard) - 1)
         position = self._positions[index] + heard - self._heard[index]
         return round(position * 1000 / self._rate)

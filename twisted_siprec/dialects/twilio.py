@@ -28,7 +28,6 @@ from .base import (
     Redescribed,
     Reply,
     ResumePoint,
-    Said,
     Stop,
     StreamStart,
 )
@@ -258,7 +257,7 @@ class MediaStreams(Foreign):
                 return [Marked(word(mapping(fields, "mark"), "name"))]
             case "":
                 return [Odd("no event")]
-        return [Said(kind, written(fields))]
+        return [self.told(kind, fields)]
 
 
 class TwilioDialect(MediaStreams):

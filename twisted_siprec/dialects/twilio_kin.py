@@ -317,7 +317,3 @@ class WavixDialect(MediaStreams):
     def ended(self, sequence: int) -> Body | None:
         """``stop``."""
         return self._envelope("stop", self._latest, sequence_number=sequence)
-
-
-KIN = (TelnyxDialect, ExotelDialect, PlivoDialect, WavixDialect)
-__all__ = ["KIN", "ExotelDialect", "PlivoDialect", "TelnyxDialect", "WavixDialect"]

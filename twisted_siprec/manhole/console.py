@@ -8,7 +8,8 @@ user can; these words are what is needed of it in most nights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ..net.calls import CallSummary, Recorder
 from .table import Table, Words
@@ -25,17 +26,36 @@ _HELP = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A further word, where what it is about is configured."""
+
+    usage: str
+    "As it is typed, such as ``calls()``."
+    meaning: str
+    function: Callable[..., object]
+
+    @property
+    def name(self) -> str:
+        """The name that the prompt knows."""
+        return self.usage.partition("(")[0]
+
+
 class Console:
     """
     One operator's console.
 
     :param recorder: the recording server.
     :param write: shows a line on the operator's terminal at any time.
+    :param words: what there is besides.
     """
 
-    def __init__(self, recorder: Recorder, write: Callable[[str], None]) -> None:
+    def __init__(
+        self, recorder: Recorder, write: Callable[[str], None], words: Sequence[Word] = ()
+    ) -> None:
         self._recorder = recorder
         self._write = write
+        self._words = tuple(words)
         self._stop_tracing: Callable[[], None] | None = None
 
     @property
@@ -50,6 +70,7 @@ class Console:
             "trace": self.trace,
             "help": self.help,
             "recorder": self._recorder,
+            **{word.name: word.function for word in self._words},
         }
 
     def calls(self) -> Table:
@@ -107,7 +128,8 @@ class Console:
 
     def help(self) -> Table:
         """The vocabulary."""
-        return Table((), _HELP, widest=72)
+        further = tuple((word.usage, word.meaning) for word in self._words)
+        return Table((), (*_HELP, *further), widest=72)
 
     def close(self) -> None:
         """The operator has gone, or wants no more messages."""

@@ -6,7 +6,7 @@ configured otherwise.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.application.internet import StreamServerEndpointService
@@ -26,7 +26,7 @@ from zope.interface import implementer
 
 from ..config.model import ManholeConfiguration
 from ..net.calls import Recorder
-from .console import Console
+from .console import Console, Word
 
 
 class HostKeyError(Exception):
@@ -63,8 +63,8 @@ class OperatorTerminal(ColoredManhole):
 
     _log = Logger()
 
-    def __init__(self, recorder: Recorder) -> None:
-        self.console = Console(recorder, self._show)
+    def __init__(self, recorder: Recorder, words: Sequence[Word] = ()) -> None:
+        self.console = Console(recorder, self._show, words)
         super().__init__(self.console.namespace)  # type: ignore[no-untyped-call]
 
     def connectionMade(self) -> None:
@@ -123,24 +123,27 @@ class OperatorRealm(TerminalRealm):
 
     sessionFactory = OperatorSession
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, words: Sequence[Word] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._recorder = recorder
+        self._words = words
 
     # A class there, of which nothing is asked but to be called.
     def chainedProtocolFactory(self) -> ServerProtocol:  # type: ignore[override]
         """The terminal of one operator."""
-        return ServerProtocol(OperatorTerminal, self._recorder)
+        return ServerProtocol(OperatorTerminal, self._recorder, self._words)
 
 
-def make_factory(settings: ManholeConfiguration, recorder: Recorder) -> ConchFactory:
+def make_factory(
+    settings: ManholeConfiguration, recorder: Recorder, words: Sequence[Word] = ()
+) -> ConchFactory:
     """
     The SSH server. Its host key is made where it is missing.
 
     :raises HostKeyError: where it is neither there nor can be made.
     """
     checker = SSHPublicKeyChecker(AuthorizedKeys(settings.authorized_keys or os.devnull))
-    factory = ConchFactory(Portal(OperatorRealm(recorder), [checker]))
+    factory = ConchFactory(Portal(OperatorRealm(recorder, words), [checker]))
     key = host_key(settings.host_key)
     # Conch's annotations say bytes and mean keys.
     factory.publicKeys = {b"ssh-ed25519": key.public()}
@@ -152,7 +155,11 @@ class ManholeService(StreamServerEndpointService):
     """Listens for operators while it runs. Nothing is opened or made before it starts."""
 
     def __init__(
-        self, settings: ManholeConfiguration, recorder: Recorder, reactor: IReactorTCP
+        self,
+        settings: ManholeConfiguration,
+        recorder: Recorder,
+        reactor: IReactorTCP,
+        words: Sequence[Word] = (),
     ) -> None:
         address, port = settings.listen
         endpoint_class = TCP6ServerEndpoint if ":" in address else TCP4ServerEndpoint
@@ -161,11 +168,12 @@ class ManholeService(StreamServerEndpointService):
         )
         self._settings = settings
         self._recorder = recorder
+        self._words = words
 
     def privilegedStartService(self) -> None:
         """Make the SSH server, and listen."""
         if self.factory is None:
-            self.factory = make_factory(self._settings, self._recorder)
+            self.factory = make_factory(self._settings, self._recorder, self._words)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
 
 

@@ -38,18 +38,6 @@ from .call_events import (
     CallReported,
 )
 
-NAMES = (
-    "call.started",
-    "call.updated",
-    "call.ended",
-    "call.failed",
-    "stream.silent",
-    "stream.heard",
-    "destination.down",
-    "destination.up",
-)
-"All events that there are."
-
 
 @dataclass(frozen=True, slots=True)
 class News:

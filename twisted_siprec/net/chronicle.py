@@ -122,6 +122,7 @@ class Chronicle:
 
     def forgotten(self, recording: Recording) -> None:
         """Nothing of a call is under way any more."""
+        self.stands(recording)
         self._tell(CallForgotten(recording.id))
 
     # --- media ----------------------------------------------------------------------

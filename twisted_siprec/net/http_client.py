@@ -5,18 +5,26 @@ bound on what comes back.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import partial
 from typing import Any
 
 from treq.client import HTTPClient
+from twisted.internet import defer, error
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
+from twisted.web.client import (
+    Agent,
+    HTTPConnectionPool,
+    ResponseDone,
+    ResponseFailed,
+    ResponseNeverReceived,
+)
 from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers as WebHeaders
 from twisted.web.iweb import IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
@@ -66,25 +74,35 @@ class _Policy:
         return self._creators.creator(self._tls, hostname.decode("ascii"))
 
 
+def _quiet_connection(*arguments: Any) -> Any:
+    """Twisted would log each connection that is made; there is no public way to say no."""
+    factory = HTTPConnectionPool._factory(*arguments)
+    factory.noisy = False
+    return factory
+
+
 class HTTPPoster:
     """
     Posts JSON to one target. Redirections are not followed: what is sent is meant
     for the server that was configured. Cookies are not kept.
 
-    :param treq: a client of treq in place of our own, in tests.
+    :param client: makes a client of treq; the tests have their own.
     """
 
-    def __init__(self, reactor: Any, target: HTTPTarget, treq: Any = None) -> None:
+    def __init__(
+        self, reactor: Any, target: HTTPTarget, client: Callable[[], Any] | None = None
+    ) -> None:
         self._reactor = reactor
         self.target = target
         self._pool: HTTPConnectionPool | None = None
-        if treq is None:
+        if client is None:
             self._pool = HTTPConnectionPool(reactor)
             self._pool.maxPersistentPerHost = target.connections
+            self._pool._factory = _quiet_connection  # type: ignore[assignment]  # it makes one
             agent = Agent(reactor, _Policy(target.tls), target.timeout_s, pool=self._pool)
-            no_cookies = IndexableCookieJar(CookieJar(DefaultCookiePolicy(allowed_domains=[])))
-            treq = HTTPClient(agent, no_cookies)
-        self._treq = treq
+            # A client for each request, as it would keep cookies.
+            client = partial(HTTPClient, agent)
+        self._client = client
 
     def post(self, body: bytes, headers: Headers = ()) -> Deferred[HTTPAnswer]:
         """The answer, whatever its status; fails with :exc:`HTTPFailure` where there is none."""
@@ -103,34 +121,65 @@ class HTTPPoster:
         return closing.addCallback(lambda _: None)
 
     async def _post(self, body: bytes, headers: Headers) -> HTTPAnswer:
-        fields = [("Content-Type", "application/json"), *self.target.headers, *headers]
+        fields: list[tuple[str, str]] = [
+            ("Content-Type", "application/json"),
+            *self.target.headers,
+            *headers,
+        ]
         if self.target.bearer is not None:
             fields.append(("Authorization", f"Bearer {read_secret(self.target.bearer)}"))
-        response = await self._treq.post(
-            self.target.url,
-            data=body,
-            headers=dict(fields),
-            allow_redirects=False,
-            unbuffered=True,
-        )
+        try:
+            response = await self._request(body, fields)
+        except ResponseNeverReceived as found:
+            # Most likely a kept connection that the server closed in that very moment.
+            if _cancelled(found):
+                raise
+            response = await self._request(body, fields)
         content = await _content(response, self.target.max_answer_octets)
         return HTTPAnswer(response.code, content, _retry_after(response))
 
+    def _request(self, body: bytes, fields: list[tuple[str, str]]) -> Deferred[Any]:
+        request: Deferred[Any] = self._client().post(
+            self.target.url,
+            data=body,
+            headers=_fields(fields),
+            allow_redirects=False,
+            unbuffered=True,
+        )
+        return request
+
     def _failed(self, failure: Failure) -> HTTPAnswer:
-        error = failure.value
-        if failure.check(TimeoutError, CancelledError):
+        found = failure.value
+        if failure.check(*_PATIENCE) or _cancelled(found):
             raise HTTPFailure(f"no answer within {self.target.timeout_s:g} s")
-        if failure.check(SecretError, CertificateError, DNSLookupError, ConnectError, HTTPFailure):
-            raise HTTPFailure(str(error))
-        if failure.check(ResponseFailed, ConnectionLost):
-            raise HTTPFailure(_reason(error))
-        raise HTTPFailure(f"{type(error).__name__}: {error}")
+        if failure.check(*_PLAIN):
+            raise HTTPFailure(str(found))
+        if failure.check(ResponseFailed, error.ConnectionLost):
+            raise HTTPFailure(_reason(found))
+        raise HTTPFailure(f"{type(found).__name__}: {found}")
 
 
-def _reason(error: BaseException | None) -> str:
+_PATIENCE = (defer.TimeoutError, error.TimeoutError, CancelledError)
+_PLAIN = (SecretError, CertificateError, error.DNSLookupError, error.ConnectError, HTTPFailure)
+
+
+def _fields(headers: list[tuple[str, str]]) -> WebHeaders:
+    """The last value of each name holds."""
+    fields = WebHeaders()
+    for name, value in headers:
+        fields.setRawHeaders(name, [value])
+    return fields
+
+
+def _cancelled(found: BaseException | None) -> bool:
+    """It was our own patience that ended."""
+    return any(reason.check(CancelledError) for reason in getattr(found, "reasons", ()))
+
+
+def _reason(found: BaseException | None) -> str:
     """What broke a connection; Twisted keeps a list of it."""
-    inner = getattr(error, "reasons", None)
-    return str(inner[0].value) if inner else str(error)
+    inner = getattr(found, "reasons", None)
+    return str(inner[0].value) if inner else str(found)
 
 
 def _retry_after(response: IResponse) -> float | None:
@@ -159,13 +208,13 @@ class _Body(Protocol):
         else:
             self._end(HTTPFailure("the answer was cut off"))
 
-    def _end(self, error: Exception | None) -> None:
+    def _end(self, failure: Exception | None) -> None:
         if self.done.called:
             return
-        if error is None:
+        if failure is None:
             self.done.callback(bytes(self._octets))
         else:
-            self.done.errback(error)
+            self.done.errback(failure)
 
     def _cancel(self, done: Deferred[bytes]) -> None:
         self._close()

@@ -13,6 +13,10 @@ A link: the way to one consumer, kept up through as many connections as it takes
 What the consumer will never agree to ends in *closed* from any of them. A
 connection that is no longer wanted can still call back; each attempt has its
 own ears, which are closed with it.
+
+An attempt goes to the destination, or, where that cannot be reached, to the
+first of its ``failover`` that can. Before each, the link waits in *connecting*
+until the door of one of them is open, and after a failure until it is its turn.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from twisted.python.failure import Failure
 
 from ..dialects.base import Message
 from ..plan import Destination
+from .doors import Door, Doors
 from .websocket import (
     Connection,
     ConnectionFactory,
@@ -153,6 +158,7 @@ class _Ears:
         """The connection is over, or was not to be had."""
         if self.listening:
             self.listening = False
+            self._core.note_failure(ending)
             never = self._core.is_final(ending)
             (self._inputs.refused if never else self._inputs.failed)(ending)
 
@@ -171,11 +177,20 @@ class _Ears:
 class _Core:
     clock: IReactorTime
     destination: Destination
-    prepare: Callable[[str], Attempt]
+    prepare: Callable[[Destination, str], Attempt]
     random: Callable[[], float]
     listener: LinkListener
     settings: LinkSettings
-    url: str
+    doors: Doors
+    place: Destination
+    "Where we are connected, or try to be: the destination, or one of its failover."
+    url: str | None = None
+    "Where a draining consumer sent us; None for the place's own."
+    failed_at: set[str] = field(default_factory=set)
+    "The places that failed since the last connection or wait."
+    door: Door | None = None
+    "The one that we went through."
+    turn: float | None = None
     failures: int = 0
     opened_at: float | None = None
     leaving: Leaving | None = None
@@ -186,12 +201,47 @@ class _Core:
     log: Logger = field(default_factory=Logger)
 
     def attempt(self, inputs: _Inputs) -> None:
-        """Try once, for no longer than the destination allows."""
+        """Try once, as soon as one may."""
+        now = self.clock.seconds()
+        open_ = self._open_places(now)
+        if not open_:
+            self._wait_for_a_door(inputs, now)
+            return
+        place = next((each for each in open_ if each.name not in self.failed_at), open_[0])
+        door = self.doors.to(place)
+        if self.failures and self.turn is None:
+            self.turn = door.book(now)
+        if self.turn is not None and self.turn > now:
+            self.timer = self.clock.callLater(self.turn - now, self.attempt, inputs)
+            return
+        self.turn = None
+        if place.name != self.place.name:
+            self.place, self.url = place, None
+        self.door = door
+        door.enter(now)
+        self._connect(inputs)
+
+    def _open_places(self, now: float) -> list[Destination]:
+        places = (self.destination, *self.destination.failover)
+        return [place for place in places if not self.doors.to(place).wait_s(now)]
+
+    def _wait_for_a_door(self, inputs: _Inputs, now: float) -> None:
+        doors = [self.doors.to(each) for each in (self.destination, *self.destination.failover)]
+        wait_s = min(door.wait_s(now) for door in doors)
+        # Not all of them at once, when it opens.
+        wait_s *= 1 + self.random() / 4
+        self.failed_at.clear()
+        if not self.failures:
+            self.failures = 1
+            self.listener.link_down(doors[0].why(), wait_s, False)
+        self.timer = self.clock.callLater(wait_s, self.attempt, inputs)
+
+    def _connect(self, inputs: _Inputs) -> None:
         self.ears = ears = _Ears(self, inputs)
-        timeout_s = self.destination.connect_timeout_s
+        timeout_s = self.place.connect_timeout_s
         late = Ending(f"no connection within {timeout_s:g} s")
         try:
-            attempt = self.prepare(self.url)
+            attempt = self.prepare(self.place, self.url or self.place.url)
         except AttemptError as error:
             self.timer = self.clock.callLater(0, ears.closed, Ending(str(error)))
             return
@@ -211,6 +261,9 @@ class _Core:
         ears, self.ears = self.ears, None
         if ears is not None:
             ears.listening = False
+        door, self.door = self.door, None
+        if door is not None:
+            door.leave()
         connecting, self.connecting = self.connecting, None
         connection, self.connection = self.connection, None
         if connection is not None:
@@ -229,8 +282,21 @@ class _Core:
         self.forget(ending.reason)
         self.listener.link_down(ending.reason, None, ending.clean)
 
+    def note_failure(self, ending: Ending) -> None:
+        """An attempt, or a connection, is over; a failure where it came to no WebSocket."""
+        if self.door is not None and self.opened_at is None:
+            self.door.failed(self.clock.seconds(), ending.reason)
+            self.failed_at.add(self.place.name)
+
     def back_off(self) -> float:
-        """How long to wait after so many failures: full jitter, so that a crowd disperses."""
+        """
+        How long to wait after so many failures: full jitter, so that a crowd
+        disperses. Not at all where there is another place that did not fail.
+        """
+        others = self._open_places(self.clock.seconds())
+        if self.failed_at and any(each.name not in self.failed_at for each in others):
+            return 0.0
+        self.failed_at.clear()
         initial_s, max_s = self.destination.backoff_initial_s, self.destination.backoff_max_s
         # A consumer that accepts and drops us at once must not reset the wait.
         if self.opened_at is not None and self.clock.seconds() - self.opened_at >= max_s:
@@ -241,24 +307,29 @@ class _Core:
         return float(ceiling_s * self.random())
 
     def is_final(self, ending: Ending) -> bool:
-        """The consumer will not have us, now or later."""
-        return (
-            ending.status in self.settings.never_statuses
-            or ending.code in self.settings.never_codes
+        """
+        The consumer will not have us, now or later. A status can be a proxy's, or
+        a mistake that is mended: where a stream can go elsewhere, or wait, it does.
+        """
+        patient = self.destination.spool or bool(self.destination.failover)
+        return ending.code in self.settings.never_codes or (
+            ending.status in self.settings.never_statuses and not patient
         )
 
     def redirect(self, url: str) -> None:
         """Where a draining consumer sends us, if it may: no other host, no less protection."""
-        if may_redirect(self.destination.url, url, self.settings.drain_hosts):
+        if may_redirect(self.place.url, url, self.settings.drain_hosts):
             self.url = url
         else:
             self.log.warn(
                 "{destination} sends us where we may not go; it is tried where it was",
-                destination=self.destination.name,
+                destination=self.place.name,
             )
 
     def _log_fault(self, failure: Failure) -> None:
-        self.log.failure("A fault in the link to {destination}", failure, destination=self.url)
+        self.log.failure(
+            "A fault in the link to {destination}", failure, destination=self.place.name
+        )
 
 
 def may_redirect(configured: str, wanted: str, hosts: frozenset[str]) -> bool:
@@ -310,6 +381,9 @@ def _machine() -> Callable[[_Core], _Inputs]:
             core.timer.cancel()
         core.timer = None
         core.opened_at = core.clock.seconds()
+        core.failed_at.clear()
+        if core.door is not None:
+            core.door.opened(core.opened_at)
         core.listener.link_up(subprotocol)
 
     @pep614(connecting.upon(_Inputs.failed).to(backing_off))
@@ -318,7 +392,7 @@ def _machine() -> Callable[[_Core], _Inputs]:
     def wait(inputs: _Inputs, core: _Core, ending: Ending) -> None:
         if core.opened_at is None:
             # Where we were sent to is not there: back to where we know.
-            core.url = core.destination.url
+            core.url = None
         core.wait(inputs, ending, core.back_off())
 
     @pep614(connecting.upon(_Inputs.refused).to(closed))
@@ -368,19 +442,22 @@ class Link:
     """
     The way to one consumer.
 
-    :param prepare: makes an attempt at a URL: looks up secrets and
-        certificates, each time anew. May raise :exc:`AttemptError`.
+    :param prepare: makes an attempt at a destination, at a URL that may be
+        another than its own: looks up secrets and certificates, each time anew.
+        May raise :exc:`AttemptError`.
     :param random: a number from 0 to 1, for the jitter.
+    :param doors: what the links of this process share.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
         destination: Destination,
-        prepare: Callable[[str], Attempt],
+        prepare: Callable[[Destination, str], Attempt],
         random: Callable[[], float],
         listener: LinkListener,
         settings: LinkSettings | None = None,
+        doors: Doors | None = None,
     ) -> None:
         self._core = _Core(
             clock,
@@ -389,9 +466,15 @@ class Link:
             random,
             listener,
             settings or LinkSettings(),
-            destination.url,
+            doors or Doors(),
+            destination,
         )
         self._inputs = _make(self._core)
+
+    @property
+    def place(self) -> Destination:
+        """Where we are connected, or try to be."""
+        return self._core.place
 
     def open(self) -> None:
         """Begin; once is enough."""

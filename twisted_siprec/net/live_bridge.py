@@ -5,7 +5,7 @@ go to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -14,9 +14,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..bridge.bridge import Bridge, Surroundings
+from ..bridge.bridge import Bridge, Phase, Surroundings
 from ..bridge.consumers import Block
 from ..bridge.settings import MediaSettings
+from ..bridge.steady import SteadyBridge
 from ..dialects.base import Audio, Event, StreamStart
 from ..plan import (
     BridgeClosed,
@@ -29,6 +30,7 @@ from ..plan import (
     StreamPlan,
     StreamPorts,
 )
+from ..rtp.datagram import Datagram
 from .block_queue import BlockQueue
 from .media import NoPorts
 from .outlet import OpenOutlet, Outlet, Tap
@@ -81,6 +83,12 @@ class LiveBridge:
         self._place = place
         self._settings = place.settings
         self._reporting = reporting
+        self.steady: SteadyBridge | None = None
+        self.steady_pairs: Sequence[PortPair] = ()
+        "In the order of its rows."
+        self.steps_alone = 0
+        "How often it stepped since it left the others, while it played."
+        self._report_at = now
         pairs = self._bind(plan.streams, now)
         self.core = Bridge(plan, surroundings, now)
         self._receptions: dict[int, _Reception] = {}
@@ -130,6 +138,7 @@ class LiveBridge:
         for index, pair in pairs.items():
             rtcp = RTCPExchange(self.core.streams[index], pair, self._reporting, now)
             self._receptions[index] = _Reception(pair, rtcp)
+        self._report_at = now
 
     def opened(self) -> BridgeOpened:
         """The ports of all streams."""
@@ -145,11 +154,42 @@ class LiveBridge:
         """Read the sockets, and play what is due."""
         self._receive()
         self.core.expire(now)
-        for reception in self._receptions.values():
-            reception.rtcp.look(now)
+        self.steps_alone += self.core.phase is Phase.RUNNING
+        self.proceed(now)
+
+    def step_with(self, datagrams: Mapping[int, list[Datagram]], now: float) -> None:
+        """The same, with what was read of the sockets already."""
+        for index, came in datagrams.items():
+            self.core.receive(index, self._receptions[index].pair.sort(came))
+        self.step(now)
+
+    def proceed(self, now: float) -> None:
+        """Hand over what was played, and report to the SRC where it is time to."""
+        if now >= self._report_at:
+            self.core.settle()
+            for reception in self._receptions.values():
+                reception.rtcp.look(now)
+            self._report_at = min(
+                (known.rtcp.next_at for known in self._receptions.values()), default=now
+            )
         self._hand_over()
 
+    # --- together with others ---
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it steps together with others now."""
+        return self.steady is not None and self.steady.steady
+
+    def join(self, steady: SteadyBridge | None) -> None:
+        """Step together with others from now on; None where it cannot be."""
+        self.steady = steady
+        if steady is not None:
+            self.steps_alone = 0
+            self.steady_pairs = [self._receptions[index].pair for index in steady.indexes]
+
     def _receive(self) -> None:
+        self.core.leave_steady()
         for index, reception in self._receptions.items():
             datagrams = reception.pair.drain(self._settings.max_drain)
             if datagrams:
@@ -197,7 +237,7 @@ class LiveBridge:
             self._outlets[number] = start, self._place.open_outlet(start, self._place.report)
         for number, items in block.parts:
             start, outlet = self._outlets[number]
-            for tap in self._taps:
+            for tap in tuple(self._taps):
                 self._let_see(tap, start, items)
             for item in items:
                 if isinstance(item, Audio):
@@ -273,6 +313,7 @@ class LiveBridge:
 
     def let_go(self, now: float) -> None:
         """Give the ports back. May be called again."""
+        self.core.leave_steady()
         receptions, self._receptions = self._receptions, {}
         for reception in receptions.values():
             try:

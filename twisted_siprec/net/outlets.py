@@ -29,10 +29,12 @@ from ..bridge.delivery_states import (
 from ..dialects import dialect
 from ..dialects.base import Audio, Dialect, Event, Message, StreamStart
 from ..dialects.foreign import Foreign, Request
-from ..plan import ClientTLS, DeliveryStatistics, EndReason, Report, StreamStatistics
+from ..plan import DeliveryStatistics, Destination, EndReason, Report, StreamStatistics
 from .client_tls import CertificateError, ConsumerTLS
 from .credentials import SecretError, authorization, foreign_authorization
+from .doors import Doors
 from .driver import Driver
+from .http_proxy import ProxyEndpoint
 from .link import Attempt, AttemptError, Leaving, Link, LinkSettings
 from .outlet import Outlet
 from .recordings import Recording, RecordingSettings
@@ -60,10 +62,11 @@ class WebSocketOutlet:
         reactor: Any,
         start: StreamStart,
         report: Callable[[Report], None],
-        prepare: Callable[[str, StreamStart, Dialect], Attempt],
+        prepare: Callable[[Destination, str, StreamStart, Dialect], Attempt],
         random: Callable[[], float],
         token: str,
         settings: OutletSettings,
+        doors: Doors | None = None,
     ) -> None:
         self._start = start
         self._report = report
@@ -75,10 +78,11 @@ class WebSocketOutlet:
         self._link = Link(
             reactor,
             start.destination,
-            lambda url: prepare(url, start, spoken),
+            lambda place, url: prepare(place, url, start, spoken),
             random,
             self,
             settings.link,
+            doors,
         )
         self._link.open()
 
@@ -113,10 +117,12 @@ class WebSocketOutlet:
 
     def link_up(self, subprotocol: str | None) -> None:
         """A connection is open."""
+        self._driver.attempt(self._delivery.move_to, self._link.place.name)
         self._driver.attempt(self._delivery.connected, subprotocol)
 
     def link_down(self, reason: str, retry_in_s: float | None, clean: bool) -> None:
         """There is none."""
+        self._driver.attempt(self._delivery.move_to, self._link.place.name)
         self._driver.attempt(self._delivery.disconnected, reason, retry_in_s, clean)
 
     def link_received(self, message: Message) -> None:
@@ -186,6 +192,7 @@ class OutletFactory:
         self._wall_clock = wall_clock
         self._settings = settings or OutletSettings()
         self._tls = ConsumerTLS()
+        self.doors = Doors()
 
     def open(self, start: StreamStart, report: Callable[[Report], None]) -> Outlet:
         """The outlet of a stream; it is connected in its own time."""
@@ -201,14 +208,16 @@ class OutletFactory:
             self._random,
             self._token(),
             self._settings,
+            self.doors,
         )
 
     def _in_thread(self, write: Callable[[], int]) -> Deferred[int]:
         pool = self._reactor.getThreadPool()
         return deferToThreadPool(self._reactor, pool, write)
 
-    def _prepare(self, url: str, start: StreamStart, spoken: Dialect) -> Attempt:
-        destination = start.destination
+    def _prepare(
+        self, destination: Destination, url: str, start: StreamStart, spoken: Dialect
+    ) -> Attempt:
         if isinstance(spoken, Foreign):
             url = spoken.url(url, start)
         headers = spoken.headers(start)
@@ -225,16 +234,22 @@ class OutletFactory:
                 proof = foreign_authorization(destination, spoken, request)
             else:
                 proof = authorization(destination, authority, target, start.stream_id, now, nonce)
-            endpoint = self._endpoint(parts.scheme == "wss", host, port, destination.tls)
+            endpoint = self._endpoint(destination, parts.scheme == "wss", host, port)
         except (SecretError, CertificateError) as error:
             raise AttemptError(str(error)) from error
         said = (*headers, *destination.headers, *proof)
         return Attempt(endpoint, Handshake(url, spoken.subprotocols, said))
 
     def _endpoint(
-        self, secure: bool, host: str, port: int, tls: ClientTLS
+        self, destination: Destination, secure: bool, host: str, port: int
     ) -> IStreamClientEndpoint:
-        endpoint = HostnameEndpoint(self._reactor, host, port)
+        """A host with several addresses is tried at each of them, by HostnameEndpoint."""
+        endpoint: IStreamClientEndpoint
+        if destination.proxy is None:
+            endpoint = HostnameEndpoint(self._reactor, host, port)
+        else:
+            proxy = HostnameEndpoint(self._reactor, *destination.proxy)
+            endpoint = ProxyEndpoint(proxy, host, port)
         if not secure:
             return endpoint
-        return wrapClientTLS(self._tls.creator(tls, host), endpoint)
+        return wrapClientTLS(self._tls.creator(destination.tls, host), endpoint)

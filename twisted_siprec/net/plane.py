@@ -39,10 +39,12 @@ from ..plan import (
     Report,
     StreamStatistics,
 )
+from .convoy import Convoy
 from .live_bridge import LiveBridge, Workplace
 from .media import NoPorts
 from .outlet import OpenOutlet, Tap
 from .ports import PortRange
+from .recvmmsg import available
 from .rtcp_exchange import Reporting
 from .rtp_port import BoundPair, OpenPair
 
@@ -87,6 +89,8 @@ class LocalMedia:
         self._closing: dict[str, list[Deferred[BridgeClosed]]] = {}
         self._failed: dict[str, BridgeClosed] = {}
         self._slots = Slots(settings.slot_ms, settings.spread_slots)
+        kernel = open_pair is None and available() and settings.max_batch_packets > 0
+        self._convoy = Convoy(settings, monotonic, kernel)
         self._timer: IDelayedCall | None = None
         self._armed_for = 0.0
         self._surroundings = Surroundings(
@@ -108,6 +112,11 @@ class LocalMedia:
     def open_bridges(self) -> int:
         """How many bridges receive now."""
         return len(self._bridges)
+
+    @property
+    def streams_together(self) -> int:
+        """How many streams are received in batches now; the others are taken one by one."""
+        return len(self._convoy)
 
     @property
     def ports(self) -> PortRange:
@@ -222,17 +231,24 @@ class LocalMedia:
         """Step all bridges that are due, those of missed slots first."""
         self._timer = None
         try:
-            for bridge in self._slots.due(self._monotonic()):
-                self._step(bridge)
+            now = self._monotonic()
+            due = [self._bridges[bridge] for bridge in self._slots.due(now)]
+            together = [live for live in due if live.is_steady]
+            for live in due:
+                if not live.is_steady:
+                    self._step(live, live.step, self._monotonic())
+                    self._convoy.invite(live)
+            for live, proceed in self._convoy.step(together, now):
+                self._step(live, proceed, now)
         finally:
             self._arm()
 
-    def _step(self, bridge: str) -> None:
-        live = self._bridges.get(bridge)
-        if live is None:
+    def _step(self, live: LiveBridge, proceed: Callable[[float], None], now: float) -> None:
+        """What there is to do for one bridge; another one may have ended it meanwhile."""
+        if self._bridges.get(live.bridge) is not live:
             return
         try:
-            live.step(self._monotonic())
+            proceed(now)
             self._schedule(live)
         except Exception:  # noqa: BLE001 - the tick loop: one call is lost, not all
             self._lose(live, Failure())
@@ -296,4 +312,5 @@ class LocalMedia:
             interval_s=self._settings.rtcp_interval_s,
             new_ssrc=lambda: int.from_bytes(self._token(4), "big"),
             chance=self._chance,
+            monotonic=self._monotonic,
         )

@@ -7,11 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from ..plan import Description, StreamPlan
+from ..errors import RemoteError
+from ..plan import Description, Destination, StreamPlan
 from ..siprec import session as siprec
 from .calls import CallSummary, Value
+
+Question = Callable[[], Deferred[siprec.Routed | RemoteError]]
+"Asks somebody where a call goes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Reception:
     source: str
     "The name of the source in the configuration."
     policy: siprec.SessionPolicy
-    route: Callable[[Description], siprec.RouteAnswer]
+    route: Callable[[Description], siprec.RouteAnswer | Question]
 
 
 class Recording:
@@ -42,6 +47,8 @@ class Recording:
         self.reception = reception
         self.began = began
         self.started_at = started_at
+        self.question: Question | None = None
+        "What is to be asked before there is a route."
         self.destinations: tuple[str, ...] = ()
         self.answered = False
         "Its INVITE got a 200."
@@ -76,6 +83,10 @@ class Recording:
     def all_silent(self) -> bool:
         """Something should come, and nothing does."""
         return bool(self.expected) and self.expected <= self.silent
+
+    def goes_to(self, destinations: tuple[Destination, ...]) -> None:
+        """It has a route."""
+        self.destinations = tuple(destination.name for destination in destinations)
 
     def expect(self, streams: tuple[StreamPlan, ...], paused: bool) -> None:
         """These are the streams from now on."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 
@@ -28,6 +29,7 @@ class Reporting:
     "0 for no reports."
     new_ssrc: Callable[[], int]
     chance: Callable[[], float]
+    monotonic: Callable[[], float]
 
 
 class RTCPExchange:
@@ -41,8 +43,7 @@ class RTCPExchange:
         self._reception = Reception(reporting.new_ssrc(), reporting.cname)
         self._heard_from: Address | None = None
         self._reported = False
-        self._now = now
-        self._next_at = now + self._interval()
+        self.next_at = now + self._interval()
         pair.take_rtcp(self.receive)
 
     @property
@@ -55,20 +56,21 @@ class RTCPExchange:
         heard = self._stream.source
         if heard is None or heard.address[0] != source[0]:
             return
+        if self._stream.srtp is not None:
+            octets = self._stream.srtp.unprotect_rtcp(octets) or b""
         for report in parse(octets):
             if isinstance(report, SenderReport):
                 self._heard_from = source
-                self._reception.receive(report, self._now)
+                self._reception.receive(report, self._reporting.monotonic())
             elif isinstance(report, Goodbye):
                 # The source ends, not the session (RFC 3550 section 6.6).
                 self.goodbyes += 1
 
     def look(self, now: float) -> None:
         """Report, if it is time to."""
-        self._now = now
-        if self._reporting.interval_s <= 0 or now < self._next_at:
+        if now < self.next_at:
             return
-        self._next_at = now + self._interval()
+        self.next_at = now + self._interval()
         source = self._stream.source
         if source is not None and source.ssrc == self._reception.ssrc:
             # A collision (RFC 3550 section 8.2): only we can change.
@@ -86,7 +88,11 @@ class RTCPExchange:
             return
         stream = self._stream
         clock_rate = stream.codec.clock_rate if stream.codec is not None else 8000
-        octets = self._reception.compound(stream.source, clock_rate, now, leaving)
+        octets: bytes | None = self._reception.compound(stream.source, clock_rate, now, leaving)
+        if stream.srtp is not None and octets is not None:
+            octets = stream.srtp.protect_rtcp(octets)
+        if octets is None:
+            return
         self._pair.send_rtcp(octets, destination, stream.plan.rtcp_mux)
         self._reported = True
 
@@ -107,4 +113,5 @@ class RTCPExchange:
         return chosen if usable and 0 < port < 65536 else None
 
     def _interval(self) -> float:
-        return interval_s(self._reporting.interval_s, self._reporting.chance)
+        mean_s = self._reporting.interval_s
+        return interval_s(mean_s, self._reporting.chance) if mean_s > 0 else inf

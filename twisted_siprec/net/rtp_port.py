@@ -31,7 +31,10 @@ from ..rtp.header import is_rtcp
 
 _TIMESTAMP = 35 if sys.platform == "linux" else None
 "SO_TIMESTAMPNS, which the socket module has no name for."
+_DROPS = 40 if sys.platform == "linux" else None
+"SO_RXQ_OVFL: with each datagram, how many were dropped of its socket before it."
 _TIMESPEC = Struct("@ll")
+_COUNT = Struct("@I")
 _ANCILLARY_OCTETS = 64
 
 Monotonic = Callable[[], float]
@@ -44,8 +47,14 @@ class PortPair(Protocol):
     rtp: int
     rtcp: int
 
+    def fileno(self) -> int:
+        """The descriptor of the RTP socket, for who can read that; -1 where there is none."""
+
     def drain(self, limit: int) -> list[Datagram]:
         """The RTP that came since the last time, in the order of arrival, as much as allowed."""
+
+    def sort(self, datagrams: list[Datagram]) -> list[Datagram]:
+        """What was read of the RTP socket by other means; RTCP is taken out of it."""
 
     def take_rtcp(self, taker: TakeRTCP) -> None:
         """Give what comes as RTCP, on either port, to ``taker``."""
@@ -103,8 +112,9 @@ class RTPPort(udp.Port):
         """
         made: socket.socket = super().createInternetSocket()
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_octets)
-        if _TIMESTAMP is not None:
-            made.setsockopt(socket.SOL_SOCKET, _TIMESTAMP, 1)
+        for option in (_TIMESTAMP, _DROPS):
+            if option is not None:
+                made.setsockopt(socket.SOL_SOCKET, option, 1)
         return made
 
     def startReading(self) -> None:
@@ -128,12 +138,16 @@ class RTPPort(udp.Port):
                 continue
             if flags & socket.MSG_TRUNC:
                 payload = b""
-            if ancillary:
-                seconds, nanoseconds = _TIMESPEC.unpack_from(ancillary[0][2])
-                arrived_at = seconds + nanoseconds * 1e-9 + offset
-            else:
+            arrived_at, dropped = None, 0
+            for _, kind, octets_of in ancillary:
+                if kind == _TIMESTAMP:
+                    seconds, nanoseconds = _TIMESPEC.unpack_from(octets_of)
+                    arrived_at = seconds + nanoseconds * 1e-9 + offset
+                elif kind == _DROPS:
+                    (dropped,) = _COUNT.unpack_from(octets_of)
+            if arrived_at is None:
                 arrived_at = self._monotonic()
-            datagrams.append(Datagram(payload, address[:2], arrived_at))
+            datagrams.append(Datagram(payload, address[:2], arrived_at, dropped))
         return datagrams
 
 
@@ -179,9 +193,17 @@ class BoundPair:
             self._rtp_port.stopListening()  # type: ignore[no-untyped-call] # Twisted's
             raise
 
+    def fileno(self) -> int:
+        """See :meth:`PortPair.fileno`."""
+        port = self._rtp_port
+        return int(port.socket.fileno()) if port.connected else -1
+
     def drain(self, limit: int) -> list[Datagram]:
         """See :meth:`PortPair.drain`; RTCP that shares the port is taken out (:rfc:`5761`)."""
-        datagrams = self._receiver.drain(limit)
+        return self.sort(self._receiver.drain(limit))
+
+    def sort(self, datagrams: list[Datagram]) -> list[Datagram]:
+        """See :meth:`PortPair.sort`."""
         if any(is_rtcp(datagram.octets) for datagram in datagrams):
             for datagram in datagrams:
                 if is_rtcp(datagram.octets):

@@ -67,6 +67,8 @@ class SIPStream(Protocol):
         """TLS is up, and the peer's certificate, if there is one, is verified."""
         if self.flow is not None:
             self.flow = self._owner.flow_of(self, identities(self._transport.getPeerCertificate()))
+            if not self._owner.admits(self.flow):
+                self.abort()
 
     def dataReceived(self, data: bytes) -> None:
         """Octets; the framing knows what they mean."""
@@ -137,6 +139,8 @@ class SIPStreams(Factory):
 
     :param receive: takes what comes.
     :param lost: is told the key of each connection that is gone.
+    :param admit: whether to read on what comes on a connection.
+    :param expect: whether to take a connection, of whose peer only the address is known.
     :param listening: the connections are peers', and count against the limits.
     """
 
@@ -152,6 +156,7 @@ class SIPStreams(Factory):
         receive: Receive,
         lost: Callable[[str], None],
         admit: Admit,
+        expect: Admit,
         connections: Connections,
         limits: Limits,
         *,
@@ -166,6 +171,7 @@ class SIPStreams(Factory):
         self._clock = clock
         self._lost = lost
         self._admit = admit
+        self._expect = expect
         self._limits = limits
         self._listening = listening
         self._count = 0
@@ -203,13 +209,17 @@ class SIPStreams(Factory):
         return Flow(self.transport, stream.key, local, remote, advertised, names)
 
     def admitted(self, stream: SIPStream) -> bool:
-        """Whether the connection stays. Those that we opened do."""
+        """Whether a new connection stays. Those that we opened do."""
         flow = cast(Flow, stream.flow)
-        if self._listening and not self._admit(flow):
+        if self._listening and not self._expect(flow):
             return False
         self.streams[stream.key] = stream
         self._per_peer[flow.remote[0]] += 1
         return True
+
+    def admits(self, flow: Flow) -> bool:
+        """Whether a connection stays of whom we know now what its certificate says."""
+        return not self._listening or self._admit(flow)
 
     def lost(self, stream: SIPStream) -> None:
         """A connection is gone."""

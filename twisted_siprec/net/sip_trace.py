@@ -5,9 +5,11 @@ SIP messages for people: whoever asks gets those that interest them, as text.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from twisted.logger import Logger
 
+from ..sdp.crypto import without_keys
 from ..sip.events import Traced
 
 Write = Callable[[str], None]
@@ -48,7 +50,8 @@ class SIPTrace:
         return stop
 
     def traced(self, message: Traced) -> None:
-        """A message went in or out."""
+        """A message went in or out. Nobody is shown the keys in its SDP."""
+        message = replace(message, octets=without_keys(message.octets))
         for listener in self._listeners:
             listener(message)
         if not (self._always or self._watchers):

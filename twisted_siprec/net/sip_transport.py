@@ -20,6 +20,7 @@ from ..sip.events import (
     Address,
     CloseFlow,
     Flow,
+    Hop,
     Limits,
     Output,
     Respond,
@@ -29,6 +30,7 @@ from ..sip.events import (
 from ..sip.uas import UserAgentServer
 from .driver import Driver
 from .local_address import LocalAddresses
+from .sip_locate import Locator
 from .sip_outgoing import OutgoingStreams, resolved
 from .sip_stream import SIPStreams
 from .sip_udp import Admit, SIPDatagrams
@@ -36,6 +38,10 @@ from .tls import ClientTLSFactory
 
 MAX_DATAGRAM = 65_535
 "What :rfc:`3261#section-18.1.1` wants taken; Twisted would cut datagrams at 8 KiB."
+
+
+Present = Callable[[Flow], Flow]
+"Gives a flow our address as its source is to see it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,11 @@ class SIPTransport:
 
     :param reactor: the reactor, or a fake that listens and connects.
     :param events: takes what is for the transaction user.
-    :param admit: decides by source address before anything is parsed.
+    :param admit: decides by source before anything is parsed.
+    :param expect: decides whether a connection is taken whose peer TLS has not yet
+        named; ``admit`` where it is not given.
+    :param present: gives a flow our address as its source is to see it.
+    :param locator: finds the servers of host names; SRV records are not looked at without.
     :param client_tls: makes the client side of TLS connections that we open.
     """
 
@@ -71,14 +81,19 @@ class SIPTransport:
         events: Callable[[Output], None],
         *,
         admit: Admit | None = None,
+        expect: Admit | None = None,
+        present: Present | None = None,
         connections: Connections | None = None,
         limits: Limits | None = None,
         client_tls: ClientTLSFactory = optionsForClientTLS,
+        locator: Locator | None = None,
     ) -> None:
         self._reactor = reactor
         self._core = core
         self._events = events
         self._admit: Admit = admit if admit is not None else _admit_all
+        self._expect: Admit = expect if expect is not None else self._admit
+        self._present: Present = present if present is not None else _as_it_is
         self._connections = connections if connections is not None else Connections()
         self._limits = limits if limits is not None else Limits()
         self._driver: Driver[Output] = Driver(core, reactor, self._do)
@@ -87,7 +102,10 @@ class SIPTransport:
         self._streams: list[SIPStreams] = []
         self._ports: list[Any] = []
         self.listeners: list[SIPListener] = []
-        self._outgoing = OutgoingStreams(reactor, self._new_streams, self._failed, client_tls)
+        self._locator = locator if locator is not None else Locator(None, lambda: 0.0)
+        self._outgoing = OutgoingStreams(
+            reactor, self._new_streams, self._failed, client_tls, self._locator
+        )
 
     # --- listening ------------------------------------------------------------
 
@@ -156,6 +174,7 @@ class SIPTransport:
             self._receive,
             self._lost,
             self._admit,
+            self._expect,
             self._connections,
             self._limits,
             listening=listening,
@@ -250,6 +269,10 @@ class SIPTransport:
         """Refuse new dialogs with 503 and this Retry-After; None to serve again."""
         self._core.drain(retry_after_s)
 
+    def overload(self, retry_after_s: int | None) -> None:
+        """Refuse new INVITEs with 503 and this Retry-After; None to take them again."""
+        self._core.overload(retry_after_s)
+
     def trace(self, on: bool) -> None:
         """Tell every message as ``Traced``, or no longer."""
         self._core.trace(on)
@@ -262,7 +285,7 @@ class SIPTransport:
     # --- in ------------------------------------------------------------
 
     def _receive(self, octets: bytes, flow: Flow) -> None:
-        self._driver.attempt(self._core.receive, octets, flow)
+        self._driver.attempt(self._core.receive, octets, self._present(flow))
 
     def _lost(self, key: str) -> None:
         self._driver.attempt(self._core.flow_lost, key)
@@ -299,9 +322,8 @@ class SIPTransport:
         elif stream is not None:
             stream.send(output.octets)
         else:
-            default = 5061 if hop.transport is Transport.TLS else 5060
             self._outgoing.send(
-                hop.transport, (hop.host, hop.port or default), output.octets, output.transaction
+                hop.transport, (hop.host, hop.port), output.octets, output.transaction
             )
 
     @_do.register
@@ -318,19 +340,23 @@ class SIPTransport:
         return next((stream for stream in found if stream is not None), None)
 
     def _send_datagram(self, output: Send) -> None:
-        hop = output.hop
-        looked_up = resolved(self._reactor, hop.host)
+        looked_up = Deferred.fromCoroutine(self._located(output.hop))
         looked_up.addCallback(self._write_datagram, output)
         looked_up.addErrback(self._unreachable, output)
 
-    def _write_datagram(self, host: str, output: Send) -> None:
-        hop = output.hop
+    async def _located(self, hop: Hop) -> Address:
+        """The IP address and the port that a datagram goes to."""
+        (host, port), *_ = await self._locator.locate(Transport.UDP, hop.host, hop.port)
+        return await resolved(self._reactor, host), port
+
+    def _write_datagram(self, address: Address, output: Send) -> None:
+        hop, host = output.hop, address[0]
         datagrams = self._datagrams.get(hop.flow.key) if hop.flow is not None else None
         if datagrams is None:
             family = ":" in host
             fitting = (one for one in self._datagrams.values() if (":" in one.local[0]) == family)
             datagrams = next(fitting, None)
-        if datagrams is None or not datagrams.send(output.octets, (host, hop.port or 5060)):
+        if datagrams is None or not datagrams.send(output.octets, address):
             self._failed(output.transaction)
 
     def _unreachable(self, failure: Any, output: Send) -> None:
@@ -344,3 +370,7 @@ class SIPTransport:
 
 def _admit_all(flow: Flow) -> bool:
     return True
+
+
+def _as_it_is(flow: Flow) -> Flow:
+    return flow

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
@@ -38,8 +39,8 @@ _SCHEMA = (
 
 _COLUMNS = "id, webhook, call, event, name, body, queued_at, attempts, dead"
 
-_HEADS = """
-    SELECT id, webhook, call, event, name, body, queued_at, attempts, dead, due_at
+_HEADS = f"""
+    SELECT {_COLUMNS}, due_at
     FROM webhook_events AS one
     WHERE webhook = ? AND dead IS NULL AND NOT EXISTS (
         SELECT 1 FROM webhook_events AS earlier
@@ -47,7 +48,7 @@ _HEADS = """
             AND earlier.dead IS NULL AND earlier.id < one.id
     )
     ORDER BY due_at, id LIMIT ?
-"""
+"""  # noqa: S608 - constants of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +140,7 @@ class WebhookQueue:
         def job(cursor: Cursor) -> Due:
             cursor.execute(_HEADS, (webhook, count + len(held) + 1))
             heads = [
-                (Letter(*row[1:7], id=row[0], attempts=row[7], dead=row[8]), row[9])
-                for row in cursor.fetchall()
-                if row[0] not in held
+                (_letter(row), float(row[9])) for row in cursor.fetchall() if row[0] not in held
             ]
             letters = [
                 letter for letter, due_at in heads if due_at <= now or due_at > now + horizon_s
@@ -178,10 +177,7 @@ class WebhookQueue:
                 "WHERE dead IS NOT NULL ORDER BY id DESC LIMIT ?",
                 (count,),
             )
-            return tuple(
-                Letter(*row[1:7], id=row[0], attempts=row[7], dead=row[8])
-                for row in cursor.fetchall()
-            )
+            return tuple(_letter(row) for row in cursor.fetchall())
 
         return self._database.run(job)
 
@@ -205,7 +201,7 @@ class WebhookQueue:
             cursor.execute(
                 "SELECT webhook, count(*) FROM webhook_events WHERE dead IS NULL GROUP BY webhook"
             )
-            return {name: count for name, count in cursor.fetchall()}
+            return {str(row[0]): int(row[1]) for row in cursor.fetchall()}
 
         return self._database.run(job)
 
@@ -242,3 +238,9 @@ class WebhookQueue:
             "SELECT id FROM webhook_events WHERE dead IS NOT NULL ORDER BY id DESC LIMIT ?)",
             (self._max_dead,),
         )
+
+
+def _letter(row: Sequence[Any]) -> Letter:
+    """A row of :data:`_COLUMNS`."""
+    id, webhook, call, event, name, body, queued_at, attempts, dead, *_ = row
+    return Letter(webhook, call, event, name, bytes(body), queued_at, id, attempts, dead)

@@ -2,14 +2,16 @@
 
 from .patterns import AddressPattern, PatternError, TextPattern
 from .policy import Intake
-from .rules import CallFacts, Condition, Fact, Router, Rule
+from .rules import CallFacts, Condition, Fact, Failing, Lookup, Router, Rule
 
 __all__ = [
     "AddressPattern",
     "CallFacts",
     "Condition",
     "Fact",
+    "Failing",
     "Intake",
+    "Lookup",
     "PatternError",
     "Router",
     "Rule",

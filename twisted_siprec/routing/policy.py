@@ -8,6 +8,8 @@ recorder, so a refusal is always 503 with Retry-After, never 486
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..errors import RemoteError
 
 
@@ -15,7 +17,7 @@ class Intake:
     """
     Counts the calls in progress and meters the new ones.
 
-    :param calls: the most calls at once.
+    :param calls: the most calls at once; 0 for no such limit.
     :param calls_per_second: the rate of new calls; 0 for no such limit. A burst of
         one second's calls is let through.
     :param retry_after_s: what a refused SRC is told to wait.
@@ -25,6 +27,7 @@ class Intake:
         self.calls = 0
         self.refused = 0
         self.draining = False
+        self._sources: dict[str, Intake] = {}
         self._refilled_at: float | None = None
         self.change(calls, calls_per_second, retry_after_s)
 
@@ -36,19 +39,41 @@ class Intake:
         self._burst = max(1.0, calls_per_second)
         self._tokens = self._burst
 
-    def admit(self, now: float) -> RemoteError | None:
-        """Take one more call, to be followed by :meth:`leave`; or the refusal."""
-        reason = self._objection(now)
+    def limit_sources(self, limits: Mapping[str, tuple[int, float]]) -> None:
+        """
+        From now on these limits hold for single sources, besides those for all.
+
+        :param limits: the most calls and the rate of each source; 0 for no limit.
+        """
+        before, self._sources = self._sources, {}
+        for name, (calls, calls_per_second) in limits.items():
+            intake = self._sources[name] = before.get(name) or Intake(0)
+            intake.change(calls, calls_per_second, self.retry_after_s)
+
+    def admit(self, now: float, source: str = "") -> RemoteError | None:
+        """
+        Take one more call, to be followed by :meth:`leave`; or the refusal.
+
+        :param source: the name of the source that it comes from.
+        """
+        own = self._sources.get(source)
+        reason = own._objection(now) if own is not None else None
+        reason = f"{reason} From Here" if reason is not None else self._objection(now)
         if reason is not None:
             self.refused += 1
             retry_after = ("Retry-After", str(self.retry_after_s))
             return RemoteError(503, reason, (retry_after,))
         self.calls += 1
+        if own is not None:
+            own.calls += 1
         return None
 
-    def leave(self) -> None:
+    def leave(self, source: str = "") -> None:
         """A call that was admitted is over."""
         self.calls = max(0, self.calls - 1)
+        own = self._sources.get(source)
+        if own is not None:
+            own.calls = max(0, own.calls - 1)
 
     def drain(self) -> None:
         """From now on take no new call; those in progress go on."""
@@ -58,7 +83,7 @@ class Intake:
         """Why no call can be taken now; None where one can."""
         if self.draining:
             return "Draining"
-        if self.calls >= self.limit:
+        if self.limit and self.calls >= self.limit:
             return "Too Many Calls"
         if self.rate > 0 and not self._take_token(now):
             return "Too Many New Calls"

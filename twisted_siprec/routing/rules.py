@@ -9,11 +9,11 @@ the call; where there are none of these either, the call is refused with 404.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from ..errors import RemoteError
-from ..plan import Description, Destination
+from ..plan import ClientTLS, Description, Destination, Secret
 from .patterns import AddressPattern, Pattern, TextPattern
 
 
@@ -124,6 +124,35 @@ class Condition:
         return any(pattern.matches(value) for pattern in self.patterns for value in values)
 
 
+class Failing(Enum):
+    """What becomes of a call whose look-up gets no answer."""
+
+    DEFAULT = "default"
+    "It goes to the default destinations."
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A server that is asked where a call goes."""
+
+    url: str
+    timeout_s: float = 1.0
+    cache_s: float = 0.0
+    "How long an answer holds for calls with the same parties from the same source; 0 for once."
+    when_failing: Failing = Failing.DEFAULT
+    headers: tuple[tuple[str, str], ...] = ()
+    bearer: Secret | None = None
+    tls: ClientTLS = field(default_factory=ClientTLS)
+    connections: int = 8
+    max_waiting: int = 1_000
+    "Calls that may wait for an answer; with more, it is as failing."
+    failures_to_open: int = 5
+    "After so many failures in a row it is not asked."
+    open_s: float = 10.0
+    "For so long."
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One route: where all its conditions hold, these destinations, or this refusal."""
@@ -131,6 +160,8 @@ class Rule:
     name: str
     conditions: tuple[Condition, ...] = ()
     destinations: tuple[Destination, ...] = ()
+    lookup: Lookup | None = None
+    "In place of destinations: who is asked for them."
     refuse: int | None = None
     "The SIP status that refuses the call; None where it is recorded."
 
@@ -160,11 +191,26 @@ class Router:
         """The rule that decides, for the log; None for the default."""
         return next((rule for rule in self.rules if rule.holds(facts)), None)
 
-    def route(self, facts: CallFacts) -> tuple[Destination, ...] | RemoteError:
-        """The destinations of a call, or the refusal to answer with. It raises nothing."""
+    @property
+    def lookups(self) -> frozenset[Lookup]:
+        """Whoever is asked by any rule."""
+        return frozenset(rule.lookup for rule in self.rules if rule.lookup is not None)
+
+    @property
+    def otherwise(self) -> tuple[Destination, ...] | RemoteError:
+        """Where a call goes of which nothing else says it."""
+        return self.default or RemoteError(404, "No Route For This Call")
+
+    def route(self, facts: CallFacts) -> tuple[Destination, ...] | RemoteError | Lookup:
+        """
+        The destinations of a call, the refusal to answer with, or who is to be
+        asked. It raises nothing.
+        """
         rule = self.rule(facts)
         if rule is None:
-            return self.default or RemoteError(404, "No Route For This Call")
+            return self.otherwise
+        if rule.lookup is not None:
+            return rule.lookup
         if rule.refuse is not None:
             return RemoteError(rule.refuse, f"Refused By Route {rule.name}")
         return rule.destinations

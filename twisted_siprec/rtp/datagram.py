@@ -15,3 +15,5 @@ class Datagram(NamedTuple):
     octets: bytes
     source: Address
     arrived_at: float
+    dropped: int = 0
+    "How many the kernel had dropped of its socket by then, for want of room."

@@ -89,6 +89,11 @@ class EventReceiver:
             over += self._finish()
         return over
 
+    @property
+    def pressing(self) -> bool:
+        """A key is held down, as far as we know."""
+        return self._press is not None
+
     def expire(self, now: float) -> list[DigitPressed]:
         """The press that is over because nothing more came of it."""
         if self._press is None or now - self._press.heard_at < _SILENT_S:

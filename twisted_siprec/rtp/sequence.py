@@ -59,6 +59,13 @@ class Sequence:
         self.first = min(self.first, extended)
         return Order.REORDERED, extended
 
+    def advance(self, packets: int) -> None:
+        """So many more came, one after the other."""
+        self.highest += packets
+        self.received += packets
+        shift = min(packets, 128)
+        self._seen = (self._seen << shift | (1 << shift) - 1) & _SEEN
+
     @property
     def lost(self) -> int:
         """Packets expected less packets received (:rfc:`3550#appendix-A.3`)."""

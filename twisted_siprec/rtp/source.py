@@ -64,6 +64,29 @@ class Source:
         self._last_timestamp = timestamp
 
     @property
+    def clock(self) -> tuple[float, float] | None:
+        """
+        When the newest packet came, and the jitter then; None where the newest
+        timestamp is not that of the packet that was measured last.
+        """
+        if self._last_arrival is None or self._last_timestamp != self.timestamp:
+            return None
+        return self._last_arrival, self._jitter_s
+
+    def advance(
+        self, packets: int, ticks: int, arrived_at: float, jitter_s: float, max_jitter_s: float
+    ) -> None:
+        """
+        So many packets came in a row, of so many ticks each, and were measured
+        by somebody else: the arrival of the last one, and the jitter.
+        """
+        self.sequence.advance(packets)
+        self.timestamp += packets * ticks
+        self._last_timestamp = self.timestamp
+        self._last_arrival = arrived_at
+        self._jitter_s, self.max_jitter_s = jitter_s, max_jitter_s
+
+    @property
     def jitter_s(self) -> float:
         """The mean deviation of the packet spacing now."""
         return self._jitter_s

@@ -11,13 +11,12 @@ is missing, and any of them may come at any time.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from ..plan import Address, Codec, StreamPlan, StreamPorts
+from .crypto import PLAIN_PROFILES, SECURE_PROFILES, KeyAgreement, NewKey, agree
 from .description import (
     Attribute,
     Connection,
@@ -28,9 +27,7 @@ from .description import (
     unusable,
 )
 from .formats import AUXILIARY, Format, Remark, read, takes
-
-PLAIN_PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
-"The profiles that need no keys. Whoever adds keys passes a wider set to :func:`negotiate`."
+from .transport import address_of, packet_ms_of, rtcp_of
 
 _ANSWERED = {
     Direction.SENDONLY: Direction.RECVONLY,
@@ -39,8 +36,6 @@ _ANSWERED = {
     Direction.INACTIVE: Direction.INACTIVE,
 }
 ":rfc:`3264#section-6.1`, for one who has nothing to send."
-
-_RTCP = re.compile(r"^(\d{1,5})(?:\s+IN\s+IP[46]\s+(\S+))?\s*$", re.IGNORECASE)
 
 
 class Refusal(IntEnum):
@@ -51,6 +46,8 @@ class Refusal(IntEnum):
     PROFILE = 302
     MEDIA = 304
     FORMATS = 305
+    KEYS = 306
+    "None of its keys can be used, and it is not recorded without (:rfc:`4568#section-5.1.2`)."
     LIMIT = 399
 
 
@@ -69,6 +66,7 @@ class NegotiatedStream:
     rtcp_mux: bool = False
     refusal: Refusal | None = None
     label: str | None = None
+    crypto: KeyAgreement | None = None
 
     @property
     def accepted(self) -> bool:
@@ -84,9 +82,10 @@ class NegotiatedStream:
             source=self.source,
             label=self.label,
             active=self.direction is Direction.RECVONLY,
-            packet_ms=_packet_ms(self.offered) or 20,
+            packet_ms=packet_ms_of(self.offered) or 20,
             rtcp=self.rtcp,
             rtcp_mux=self.rtcp_mux,
+            crypto=self.crypto.keys if self.crypto is not None else None,
         )
 
 
@@ -117,12 +116,15 @@ def negotiate(
     *,
     max_streams: int = 8,
     profiles: frozenset[str] = PLAIN_PROFILES,
+    new_key: NewKey | None = None,
 ) -> Negotiation:
     """
     Decide on every m-line of an offer.
 
     :param supported: encoding names that we can decode, in upper case.
     :param previous: what was agreed on before, where it is not the first offer.
+    :param profiles: the profiles that are taken, with keys and without.
+    :param new_key: random octets for our keys; without it, no m-line with keys is taken.
     :raises RemoteError: 488 with a Warning where nothing that is offered can be
         taken, or where m-lines went missing (:rfc:`3264#section-8`).
     """
@@ -133,6 +135,9 @@ def negotiate(
     free = max_streams
     for index, media in enumerate(offer.media):
         stream, odd = _consider(offer, index, media, supported, profiles)
+        if stream.accepted:
+            before = previous.streams[index] if previous and index < len(previous.streams) else None
+            stream = _with_keys(stream, before, new_key)
         if stream.accepted and free == 0:
             stream = replace(stream, formats=(), refusal=Refusal.LIMIT)
             odd = (("sdp-too-many-streams", str(index)),)
@@ -200,7 +205,12 @@ def first_offer(supported: tuple[Codec, ...], labels: tuple[str, ...]) -> Negoti
 
 
 def accept_answer(
-    offered: Negotiation, answered: SessionDescription, supported: frozenset[str]
+    offered: Negotiation,
+    answered: SessionDescription,
+    supported: frozenset[str],
+    *,
+    profiles: frozenset[str] = PLAIN_PROFILES,
+    new_key: NewKey | None = None,
 ) -> Negotiation:
     """
     What the SRC's answer makes of our offer.
@@ -215,7 +225,14 @@ def accept_answer(
     missing = offered.streams[len(media) :]
     media += tuple(replace(stream.offered, port=0) for stream in missing)
     answered = replace(answered, media=media)
-    result = negotiate(answered, supported, offered, max_streams=len(offered.accepted))
+    result = negotiate(
+        answered,
+        supported,
+        offered,
+        max_streams=len(offered.accepted),
+        profiles=profiles,
+        new_key=new_key,
+    )
     if not result.accepted:
         raise unusable("the answer refuses every stream")
     streams = tuple(
@@ -264,17 +281,31 @@ def _consider(
         remarks += (("sdp-no-connection", str(index)),)
     held = connection is not None and connection.holds
     direction = Direction.INACTIVE if held else offer.direction_of(media)
-    source = _address(connection, media.port)
+    source = address_of(connection, media.port)
     rtcp_mux = media.value("rtcp-mux") is not None
     stream = replace(
         refused,
         formats=taken,
         direction=_ANSWERED[direction],
         source=source,
-        rtcp=source if rtcp_mux else _rtcp(media, source),
+        rtcp=source if rtcp_mux else rtcp_of(media, source),
         rtcp_mux=rtcp_mux,
     )
     return stream, remarks
+
+
+def _with_keys(
+    stream: NegotiatedStream, before: NegotiatedStream | None, new_key: NewKey | None
+) -> NegotiatedStream:
+    """The stream with the keys that its profile needs, or refused for the lack of them."""
+    media = stream.offered
+    if media.protocol.upper() not in SECURE_PROFILES:
+        # Keys in an m-line that is not protected mean nothing (RFC 4568 section 4).
+        return stream
+    crypto = agree(media.values("crypto"), before.crypto if before else None, new_key)
+    if crypto is None:
+        return replace(stream, formats=(), refusal=Refusal.KEYS)
+    return replace(stream, crypto=crypto)
 
 
 def _check_any(streams: list[NegotiatedStream], first: bool) -> None:
@@ -292,6 +323,7 @@ def _check_any(streams: list[NegotiatedStream], first: bool) -> None:
         Refusal.PROFILE: "Incompatible transport protocol",
         Refusal.MEDIA: "Media type not available",
         Refusal.FORMATS: "Incompatible media format",
+        Refusal.KEYS: "No usable key for SRTP",
         Refusal.LIMIT: "No streams are taken",
     }
     code = code or Refusal.LIMIT
@@ -325,43 +357,19 @@ def _with_maps_of(ours: NegotiatedStream, theirs: Media) -> Media:
     return replace(theirs, attributes=(*theirs.attributes, *missing))
 
 
-def _address(connection: Connection | None, port: int) -> Address | None:
-    """A usable source; None for a host name, which is left to the first packet to tell."""
-    if connection is None or connection.holds:
-        return None
-    try:
-        return str(ipaddress.ip_address(connection.host)), port
-    except ValueError:
-        return None
-
-
-def _rtcp(media: Media, source: Address | None) -> Address | None:
-    """Where RTCP goes: ``a=rtcp`` (:rfc:`3605`), else the next port; nowhere with ``b=RR:0``."""
-    if source is None or "RR:0" in media.bandwidths:
-        return None
-    match = _RTCP.match(media.value("rtcp") or "")
-    if match is None or not 0 < int(match[1]) < 65536:
-        return (source[0], source[1] + 1) if source[1] < 65535 else None
-    named = _address(Connection.to(match[2]), int(match[1])) if match[2] else None
-    return named or (source[0], int(match[1]))
-
-
-def _packet_ms(media: Media) -> int | None:
-    match = re.match(r"\d{1,4}", media.value("ptime") or "")
-    return int(match[0]) if match and 1 <= int(match[0]) <= 1000 else None
-
-
 def _answered(stream: NegotiatedStream, ports: StreamPorts, direction: Direction) -> Media:
     attributes: list[Attribute] = []
     for each in stream.formats:
         attributes += each.attributes
-    packet_ms = _packet_ms(stream.offered)
+    packet_ms = packet_ms_of(stream.offered)
     if packet_ms is not None:
         attributes.append(Attribute("ptime", str(packet_ms)))
     if stream.rtcp_mux:
         attributes.append(Attribute("rtcp-mux"))
     elif ports.rtcp != ports.rtp + 1:
         attributes.append(Attribute("rtcp", str(ports.rtcp)))
+    if stream.crypto is not None:
+        attributes.append(stream.crypto.attribute)
     if stream.label is not None:
         attributes.append(Attribute("label", stream.label))
     attributes.append(Attribute(direction.value))

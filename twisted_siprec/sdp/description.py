@@ -106,9 +106,9 @@ class Connection:
         return f"{self.network} {self.address_type} {self.host}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Attribute:
-    """An ``a=`` line; ``value`` is None for a property attribute."""
+    """An ``a=`` line; ``value`` is None for a property attribute. A repr shows no keys."""
 
     name: str
     value: str | None = None
@@ -119,6 +119,10 @@ class Attribute:
         name, colon, rest = value.partition(":")
         name = name.strip()
         return cls(name, rest.strip() if colon else None) if name else None
+
+    def __repr__(self) -> str:
+        shown = "(not shown)" if self.name.lower() == "crypto" else self.value
+        return f"Attribute(name={self.name!r}, value={shown!r})"
 
     def __str__(self) -> str:
         return self.name if self.value is None else f"{self.name}:{self.value}"

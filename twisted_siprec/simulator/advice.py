@@ -8,16 +8,17 @@ from .agent_events import Answered
 from .wire import Target
 
 _ADVICE = {
-    401: "the server asks for credentials, which siprec-call does not have",
+    401: "the server asks for credentials; see --user and --password-file, and `digest:` of the "
+    "source in its configuration",
     403: "is {local} in `sources:` of the server's configuration?",
     404: "no route of the configuration matches this call; see `routes:`, `default_destinations:`",
-    407: "a proxy asks for credentials, which siprec-call does not have",
+    407: "a proxy asks for credentials; see --user and --password-file",
     413: "the INVITE is too large for the server; try --transport tcp",
     415: "the server does not take this body; does it record by SIPREC?",
     420: "the server does not know SIPREC (Require: siprec); is it a session recording server?",
     480: "the server takes no calls now; is it stopping?",
-    488: "the server takes none of the streams offered; see `media: codecs:` in its configuration, "
-    "and try --codec",
+    488: "the server takes none of the streams offered; see `media: codecs:` and `srtp:` in its "
+    "configuration, and try --codec or --srtp",
     503: "the server is at a limit or is stopping; see `limits:` in its configuration",
 }
 

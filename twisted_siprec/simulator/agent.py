@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ..errors import LocalError
+from ..sip.authorization import MAX_ATTEMPTS, authorized
 from ..sip.events import Address, Timers
 from ..sip.message import Request, Response
 from .agent_events import (
@@ -75,6 +76,9 @@ class CallAgent:
     ) -> None:
         self.caller = caller
         self._dialog = Dialog(caller, token)
+        self._token = token
+        self._challenges = 0
+        "How many challenges came one after another."
         self._describe = describe
         self._timers = timers or Timers()
         self._phase = _Phase.IDLE
@@ -204,8 +208,32 @@ class CallAgent:
             self._outputs.append(Transmit(transaction.acknowledgement, transaction.destination))
         elif action is Action.ACK_AND_TELL:
             self._acknowledge(transaction, response)
-        if action in (Action.TELL, Action.ACK_AND_TELL):
+        if action not in (Action.TELL, Action.ACK_AND_TELL):
+            return
+        if not self._answered_challenge(purpose, transaction, response, now):
             self._told(purpose, response, now)
+
+    def _answered_challenge(
+        self, purpose: Purpose, transaction: ClientTransaction, response: Response, now: float
+    ) -> bool:
+        """The SRS wants credentials, we have some, and the request is on its way again."""
+        credentials = self.caller.credentials
+        if response.status not in (401, 407):
+            self._challenges = 0
+            return False
+        self._challenges += 1
+        if (
+            credentials is None
+            or self._phase is _Phase.CANCELLING
+            or self._challenges >= MAX_ATTEMPTS
+        ):
+            return False
+        fields = authorized(transaction.request, response, lambda _: credentials, self._token)
+        if fields is None:
+            return False
+        again = self._dialog.again(transaction.request, fields)
+        self._begin(purpose, again, transaction.destination, now)
+        return True
 
     def _told(self, purpose: Purpose, response: Response, now: float) -> None:
         if response.status < 200:

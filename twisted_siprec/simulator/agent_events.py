@@ -4,7 +4,7 @@ What the user agent of a simulated call is told at its start, and what it tells.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from ..sip.events import Address, Transport
@@ -27,6 +27,8 @@ class Caller:
     user_agent: str = "siprec-call"
     headers: tuple[tuple[str, str], ...] = ()
     "Header fields of the INVITE that the user asked for."
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    "User and secret, for an SRS that asks for them."
 
 
 class Purpose(Enum):

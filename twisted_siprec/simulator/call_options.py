@@ -18,6 +18,7 @@ from ..sip.events import Transport
 from .client_plan import CONVERSATION, CallPlan, ClientSettings
 from .offer_metadata import Party
 from .outgoing import Impairment
+from .secure_port import SUITES
 from .speech import PAYLOAD_TYPES, EncodedSpeech, Speech, SpeechError, bundled, encode, read
 from .tones import KEYS, tone
 from .wire import Target
@@ -92,7 +93,10 @@ class Options(usage.Options):
         ["ca", None, None, "Authorities to trust instead of the system's (a PEM file)."],
         ["certificate", None, None, "Our certificate for TLS (a PEM file)."],
         ["key", None, None, "Its private key, where it is in a file of its own."],
+        ["user", None, None, "Authenticate as this user, where the server asks for it."],
+        ["password-file", None, None, "The file with the user's secret."],
         ["codec", None, "PCMU", f"{', '.join(PAYLOAD_TYPES)}.", one_of(*PAYLOAD_TYPES)],
+        ["srtp", None, None, f"Protect RTP: {', '.join(SUITES)}.", one_of(*SUITES)],
         ["packet-ms", None, 20, "Milliseconds of audio in a packet.", _count(10, 60)],
         [
             "streams",
@@ -121,6 +125,7 @@ class Options(usage.Options):
         self.headers: list[tuple[str, str]] = []
         self.target: Target | None = None
         self.files: tuple[Path, ...] = ()
+        self.credentials: tuple[str, str] | None = None
 
     def opt_header(self, text: str) -> None:
         """Add a header field to the INVITE, as NAME:VALUE. It may be given again."""
@@ -169,6 +174,9 @@ class Options(usage.Options):
             raise usage.UsageError("--metadata and --no-metadata do not go together")
         if self["key"] and not self["certificate"]:
             raise usage.UsageError("--key without --certificate")
+        if (self["user"] is None) != (self["password-file"] is None):
+            raise usage.UsageError("--user and --password-file go together")
+        self.credentials = _credentials(self)
 
 
 def settings(options: Options) -> ClientSettings:
@@ -184,7 +192,18 @@ def settings(options: Options) -> ClientSettings:
             key=options["key"],
         ),
         local=options["local"],
+        credentials=options.credentials,
     )
+
+
+def _credentials(options: Options) -> tuple[str, str] | None:
+    if options["user"] is None:
+        return None
+    try:
+        secret = Path(options["password-file"]).read_text(encoding="utf-8").strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise usage.UsageError(f"--password-file: {error}") from error
+    return options["user"], secret
 
 
 def call_plan(options: Options) -> CallPlan:
@@ -219,6 +238,7 @@ def call_plan(options: Options) -> CallPlan:
         seed=options["seed"],
         digits=options["dtmf"],
         reports=bool(options["rtcp"]),
+        srtp=options["srtp"],
     )
 
 

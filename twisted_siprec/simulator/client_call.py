@@ -329,6 +329,7 @@ class SimulatedCall:
             sent_by=sent_by(wire.local),
             user_agent=self._settings.user_agent,
             headers=plan.headers,
+            credentials=self._settings.credentials,
         )
 
     def _result(self, error: str | None) -> CallResult:

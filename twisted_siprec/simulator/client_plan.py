@@ -31,6 +31,8 @@ class ClientSettings:
     "The address to send from; empty for the one that the route to the SRS has."
     timers: Timers = field(default_factory=Timers)
     user_agent: str = "siprec-call"
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    "User and secret, for an SRS that asks for them."
     end_timeout_s: float = 5.0
     "How long the ends of calls are waited for when the client is closed."
 
@@ -63,6 +65,8 @@ class CallPlan:
     digits_at_s: float = 1.0
     reports: bool = False
     "Send RTCP sender reports."
+    srtp: str | None = None
+    "The crypto suite that all streams are protected by; None for plain RTP."
 
     @property
     def seconds(self) -> float:

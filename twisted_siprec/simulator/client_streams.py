@@ -16,6 +16,7 @@ from .offer import TELEPHONE_EVENT, AnsweredStream, AnswerError, StreamOffer, pa
 from .outgoing import OutgoingStream, PacedStream
 from .pacing import Pacer
 from .reports import goodbye, sender_report
+from .secure_port import SecurePort, secured
 from .tones import EventPacket, key_presses
 
 
@@ -29,7 +30,7 @@ class CallStreams:
         self, plan: CallPlan, ports: tuple[MediaPort, ...], pacer: Pacer, random: Random
     ) -> None:
         self._plan = plan
-        self._ports = ports
+        self._ports = ports = secured(ports, plan.srtp)
         self._pacer = pacer
         self._random = random
         self._paced: list[PacedStream] = []
@@ -47,6 +48,7 @@ class CallStreams:
                 speech.clock_rate,
                 round(speech.packet_s * 1000),
                 port.port + 1 if plan.reports else None,
+                port.offered if isinstance(port, SecurePort) else None,
             )
             for number, (speech, port) in enumerate(zip(plan.streams, ports, strict=True), 1)
         )
@@ -69,6 +71,13 @@ class CallStreams:
                     f"stream {offered.label} is answered without {offered.codec}: "
                     f"{' '.join(answered.payload_types)}"
                 )
+        for answered, port, offered in zip(streams, self._ports, self.offered, strict=True):
+            if (
+                answered.port
+                and isinstance(port, SecurePort)
+                and not port.is_answered(answered.crypto)
+            ):
+                raise AnswerError(f"stream {offered.label} is answered without a key for SRTP")
         if not any(answered.port for answered in streams):
             raise AnswerError("all streams are refused (port 0)")
         epoch = self._pacer.now()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import ip_address
 
+from ..sip.authorization import kept
 from ..sip.events import Address, Transport
 from ..sip.message import Headers, Request, Response
 from ..sip.values import parse_uri
@@ -73,12 +74,11 @@ class Dialog:
         if cseq is None:
             self._cseq += 1
             cseq = self._cseq
-        caller, branch = self.caller, f"z9hG4bK{self._token(16)}"
-        via = f"SIP/2.0/{caller.transport.value} {caller.sent_by};rport;branch={branch}"
+        caller = self.caller
         return Request(
             Headers(
                 (
-                    ("Via", via),
+                    ("Via", self._via()),
                     ("Max-Forwards", "70"),
                     *(("Route", route) for route in self._route),
                     ("From", f"{caller.from_};tag={self._tag}"),
@@ -94,10 +94,29 @@ class Dialog:
             uri_text=self.target,
         )
 
+    def again(self, request: Request, fields: tuple[tuple[str, str], ...]) -> Request:
+        """A request of its own with the same content, and with credentials (section 22.2)."""
+        self._cseq += 1
+        named = {name for name, _ in fields}
+        same = request.headers.without("Via", "CSeq", "Content-Length", *named)
+        return Request(
+            Headers(
+                (
+                    ("Via", self._via()),
+                    ("CSeq", f"{self._cseq} {request.method}"),
+                    *same,
+                    *fields,
+                )
+            ),
+            body=request.body,
+            method=request.method,
+            uri_text=request.uri_text,
+        )
+
     def acknowledgement(self, invite: Request, response: Response) -> Request:
         """ACK: a request of its own after a 2xx (13.2.2.4), of the transaction else (17.1.1.3)."""
         if response.status < 300:
-            return self.request("ACK", (), b"", cseq=number(invite))
+            return self.request("ACK", kept(invite), b"", cseq=number(invite))
         fields = _copied(invite, ("Via", "Max-Forwards", "From", "Call-ID", "Route"))
         fields += [("To", response.headers.get("To") or self._to)]
         fields += [("CSeq", f"{number(invite)} ACK")]
@@ -108,6 +127,10 @@ class Dialog:
         fields = _copied(invite, ("Via", "Max-Forwards", "From", "To", "Call-ID", "Route"))
         fields += [("CSeq", f"{number(invite)} CANCEL")]
         return Request(Headers(fields), method="CANCEL", uri_text=invite.uri_text)
+
+    def _via(self) -> str:
+        caller, branch = self.caller, f"z9hG4bK{self._token(16)}"
+        return f"SIP/2.0/{caller.transport.value} {caller.sent_by};rport;branch={branch}"
 
     def next_hop(self) -> Address | None:
         """

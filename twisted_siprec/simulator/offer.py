@@ -5,7 +5,7 @@ the metadata of the call (:rfc:`7866#section-7.1.1`), and what it is answered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..errors import RemoteError
 from ..sdp.description import Direction, SessionDescription
@@ -25,11 +25,14 @@ class StreamOffer:
     clock_rate: int
     packet_ms: int = 20
     rtcp_port: int | None = None
+    crypto: str | None = field(default=None, repr=False)
+    "The value of a=crypto, where the stream is protected."
 
     def lines(self, direction: str) -> list[str]:
         """The m-line and its attributes."""
+        profile = "RTP/AVP" if self.crypto is None else "RTP/SAVP"
         lines = [
-            f"m=audio {self.port} RTP/AVP {self.payload_type} {TELEPHONE_EVENT}",
+            f"m=audio {self.port} {profile} {self.payload_type} {TELEPHONE_EVENT}",
             f"a=rtpmap:{self.payload_type} {self.codec}/{self.clock_rate}",
             f"a=rtpmap:{TELEPHONE_EVENT} telephone-event/{self.clock_rate}",
             f"a=fmtp:{TELEPHONE_EVENT} 0-15",
@@ -39,6 +42,8 @@ class StreamOffer:
         ]
         if self.rtcp_port is not None:
             lines.insert(-1, f"a=rtcp:{self.rtcp_port}")
+        if self.crypto is not None:
+            lines.insert(-1, f"a=crypto:{self.crypto}")
         return lines
 
 
@@ -80,6 +85,8 @@ class AnsweredStream:
     payload_types: tuple[str, ...]
     direction: Direction
     label: str | None
+    crypto: tuple[str, ...] = field(default=(), repr=False)
+    "The values of its a=crypto lines."
 
     @property
     def wanted(self) -> bool:
@@ -118,6 +125,7 @@ def parse_answer(body: bytes, expected: int) -> tuple[AnsweredStream, ...]:
                 media.formats,
                 description.direction_of(media),
                 media.label,
+                media.values("crypto"),
             )
         )
     return tuple(streams)

@@ -31,7 +31,9 @@ class Accounts:
     :param hashes: HA1 in place of secrets.
     """
 
-    def __init__(self, secrets: Mapping[str, str], hashes: Mapping[Hash, str] | None = None) -> None:
+    def __init__(
+        self, secrets: Mapping[str, str], hashes: Mapping[Hash, str] | None = None
+    ) -> None:
         self._secrets = dict(secrets)
         self._hashes = dict(hashes or {})
         self._users = frozenset(self._secrets) | {user for user, _, _ in self._hashes}

@@ -113,6 +113,9 @@ class ServerTransactions:
             content_type=content_type,
         )
         transaction.response = bytes(response)
+        if status == 401:
+            # The same with credentials is no copy, even where its peer forgot to count.
+            self._forget_merge(transaction)
         happened = Input.SUCCESS if status < 300 else Input.FAILURE
         self._act(transaction, transaction.machine.step(happened, now))
 
@@ -154,6 +157,9 @@ class ServerTransactions:
         self._by_name.pop(transaction.name, None)
         if self._by_key.get(transaction.key) is transaction:
             del self._by_key[transaction.key]
+        self._forget_merge(transaction)
+
+    def _forget_merge(self, transaction: ServerTransaction) -> None:
         merge_key = _merge_key(transaction.request)
         if merge_key is not None and self._invites.get(merge_key) == transaction.name:
             del self._invites[merge_key]

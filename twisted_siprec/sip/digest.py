@@ -11,12 +11,14 @@ travels, and a server may keep a digest of it (HA1) in its place.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import unquote
 
 from .values import split, unquoted
 
+_COUNT = re.compile("[0-9A-Fa-f]{1,8}")
 _SESSION = "-sess"
 _EXTENDED = "utf-8''"
 "What a username* begins with (:rfc:`5987#section-3.2`): charset and language."
@@ -167,9 +169,7 @@ class Credentials:
             a2 += f":{digest(body)}"
         if self.qop is None:
             return digest(f"{ha1}:{self.nonce}:{digest(a2)}")
-        return digest(
-            f"{ha1}:{self.nonce}:{self.count:08x}:{self.cnonce}:{self.qop}:{digest(a2)}"
-        )
+        return digest(f"{ha1}:{self.nonce}:{self.count:08x}:{self.cnonce}:{self.qop}:{digest(a2)}")
 
     def __str__(self) -> str:
         parts = [f"username={_quoted(self.user)}", f"realm={_quoted(self.realm)}"]
@@ -219,7 +219,7 @@ def answer(
         challenge.session,
         qop,
         count if qop is not None else 0,
-        cnonce,
+        cnonce if qop is not None or challenge.session else "",
         challenge.opaque,
         challenge.userhash,
     )
@@ -243,12 +243,7 @@ def _count(text: str | None) -> int | None:
     """The value of nc; 0 where there is none, None where it is no count."""
     if text is None:
         return 0
-    if not 1 <= len(text) <= 8 or not text.isalnum() or not text.isascii():
-        return None
-    try:
-        return int(text, 16)
-    except ValueError:
-        return None
+    return int(text, 16) if _COUNT.fullmatch(text) else None
 
 
 def _quoted(text: str) -> str:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from .extensions import Extension
 from .leniency import Oddity
 
+Reason = tuple[str, str | None, str | None]
+"Why a communication session ended: protocol, cause, text (:rfc:`7865#section-6.3.1`)."
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -40,6 +43,7 @@ class SessionElement:
     extensions: tuple[Extension, ...] = ()
     recorded: tuple[Interval, ...] = ()
     "When it was in the recording (:rfc:`7865#section-6.4`)."
+    reasons: tuple[Reason, ...] = ()
 
     @property
     def start_time(self) -> str | None:

@@ -80,6 +80,10 @@ class Dossier:
         """With these warnings, each once."""
         return replace(self, warnings=joined(self.warnings, tuple(warnings)))
 
+    def identified(self, identifiers: tuple[Extension, ...]) -> Dossier:
+        """With what somebody else knows it by."""
+        return replace(self, identifiers=merged(self.identifiers, identifiers))
+
     def stopped(self, request: Request) -> Dossier:
         """With the time at which the SRC ended it."""
         return replace(self, stop_time=sip_date(request.headers.get("Date")))

@@ -63,8 +63,7 @@ def extensions_of(elements: Iterable[Element]) -> tuple[Extension, ...]:
         key = element.attribute(*_KEY_ATTRIBUTES)
         pair = _named_value(element)
         if pair is not None:
-            name, value = pair
-            found += _pair(_plain_name(element.namespace, name, _snake(name)), value)
+            found += _pair(_plain_name(element.namespace, pair[0], _snake(pair[0])), pair[1])
         elif key is not None:
             value = element.attribute(*_VALUE_ATTRIBUTES)
             value = value or element.text_of("value") or element.text.strip()

@@ -17,6 +17,7 @@ from .document import (
     Interval,
     Membership,
     ParticipantElement,
+    Reason,
     SessionElement,
     Speech,
     StreamElement,
@@ -25,6 +26,9 @@ from .extensions import extensions_of
 from .leniency import Oddity, joined, warning
 from .times import rfc3339
 from .tree import Element, Limits, read_xml
+
+MAX_REASONS = 8
+MAX_REASON_LENGTH = 256
 
 NAMESPACE = "urn:ietf:params:xml:ns:recording:1"
 _ROOTS = frozenset({"recording", "recording_metadata"})
@@ -144,6 +148,7 @@ class _Walk:
                     self._time(element.text_of("start-time")) or times.begins,
                     self._time(element.text_of("stop-time", "end-time")) or times.ends,
                 ),
+                reasons=tuple(_reason(child) for child in element.all("reason"))[:MAX_REASONS],
             )
         )
 
@@ -190,6 +195,7 @@ class _Walk:
         session_id = element.attribute("session_id", "session", "id")
         if session_id:
             self._session_intervals.append((session_id, self._interval(element)))
+        self._extensions += _others(element, *_ASSOCIATION_CHILDREN)
 
     def _participant_session(self, element: Element) -> None:
         participant_id = _named(element, "participant")
@@ -198,7 +204,7 @@ class _Walk:
             self._memberships.append(
                 Membership(participant_id, session_id, self._interval(element))
             )
-        self._extensions += [child for child in element.children if child.key == "param"]
+        self._extensions += _others(element, *_ASSOCIATION_CHILDREN)
 
     def _participant_stream(self, element: Element) -> None:
         participant_id = _named(element, "participant")
@@ -211,6 +217,7 @@ class _Walk:
                     self._interval(element),
                 )
             )
+        self._extensions += _others(element, "send", "recv", *_ASSOCIATION_CHILDREN)
 
     def _identity(self, element: Element, name: str, optional: bool = False) -> str | None:
         identity = element.attribute(name)
@@ -270,11 +277,24 @@ _PARTICIPANT_CHILDREN = (
     "associate-time",
     "disassociate-time",
 )
+_ASSOCIATION_CHILDREN = (
+    "participant",
+    "session",
+    "stream",
+    "associate-time",
+    "disassociate-time",
+)
 _STREAM_CHILDREN = ("label", "mode", "associate-time", "disassociate-time")
 
 
 def _others(element: Element, *known: str) -> list[Element]:
     return [child for child in element.children if child.key not in known]
+
+
+def _reason(element: Element) -> Reason:
+    """Why the session is over, as a Reason header field has it (:rfc:`3326`)."""
+    text = " ".join(element.text.split())[:MAX_REASON_LENGTH]
+    return element.attribute("protocol") or "SIP", element.attribute("cause"), text or None
 
 
 def _named(element: Element, kind: str) -> str | None:

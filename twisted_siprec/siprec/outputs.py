@@ -5,14 +5,31 @@ What a recording session asks for, and what it is configured with.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from ..errors import RemoteError
 from ..plan import BridgePlan, BridgeUpdate, Description, Destination, EndReason
+from ..sdp.crypto import NewKey, Secrecy
 from .multipart import Limits as BodyLimits
 from .tree import Limits as MetadataLimits
 
 RouteAnswer = tuple[Destination, ...] | RemoteError
 "Where a call goes, or why it is refused: no route, over the limit, draining."
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where a call goes of which it was asked for."""
+
+    destinations: tuple[Destination, ...]
+    parameters: tuple[tuple[str, str], ...] = ()
+    "What consumers are told besides, among the extensions."
+
+
+class Later(Enum):
+    """In place of a route: it is to be asked for, and comes by ``routed``."""
+
+    LATER = "later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,12 @@ class SessionPolicy:
     local_address: str = "0.0.0.0"
     "The address that ports are bound on."
     max_streams: int = 8
+    srtp: Secrecy = Secrecy.OFF
+    "Whether the SRC's media must be protected."
+    new_key: NewKey | None = None
+    "Random octets, for our keys of SRTP; needed where it is not off."
+    signalling_is_private: bool = True
+    "Nobody on the way reads the signalling, and the keys in it."
     headers: tuple[str, ...] = ()
     "Header fields of the INVITE that consumers get."
     plain_invite_status: int | None = None
@@ -41,6 +64,13 @@ class SessionPolicy:
     "Ask for a complete snapshot where the metadata begins with a partial update."
     body_limits: BodyLimits = field(default_factory=BodyLimits)
     metadata_limits: MetadataLimits = field(default_factory=MetadataLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Find out where the call goes; to be answered by ``routed``."""
+
+    description: Description
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +147,8 @@ class Changed:
 
 
 Output = (
-    OpenBridge
+    Ask
+    | OpenBridge
     | UpdateBridge
     | CloseBridge
     | Accept

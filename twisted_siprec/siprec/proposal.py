@@ -11,6 +11,7 @@ from enum import Enum
 from ..errors import RemoteError
 from ..plan import ParticipantEvent
 from ..sdp.answer import Negotiation, accept_answer, first_offer, negotiate
+from ..sdp.crypto import Secrecy
 from ..sdp.description import SessionDescription
 from ..sdp.formats import offerable
 from ..sip.message import Request
@@ -116,8 +117,14 @@ def conclude(
     if content.sdp is None or agreement.negotiation is None:
         raise RemoteError(488, "the ACK has no answer")
     described = SessionDescription.parse(content.sdp)
-    negotiation = accept_answer(agreement.negotiation, described, policy.codecs)
-    dossier = dossier.warned((*content.warnings, *_remarks(negotiation, described)))
+    negotiation = accept_answer(
+        agreement.negotiation,
+        described,
+        policy.codecs,
+        profiles=policy.srtp.profiles,
+        new_key=policy.new_key,
+    )
+    dossier = dossier.warned((*content.warnings, *_remarks(negotiation, described, policy)))
     dossier, events = dossier.learnt(_document(content, policy), now_text)
     agreement = agreement.negotiated(negotiation)
     return Proposal(agreement, dossier.heard_on(negotiation.accepted), Reply.NOTHING, events)
@@ -163,11 +170,18 @@ def _weigh(
     if content.sdp is not None:
         described = SessionDescription.parse(content.sdp)
         negotiation = negotiate(
-            described, policy.codecs, agreement.negotiation, max_streams=policy.max_streams
+            described,
+            policy.codecs,
+            agreement.negotiation,
+            max_streams=policy.max_streams,
+            profiles=policy.srtp.profiles,
+            new_key=policy.new_key,
         )
-        warnings += _remarks(negotiation, described)
+        warnings += _remarks(negotiation, described, policy)
         agreement, reply = agreement.negotiated(negotiation), Reply.ANSWER
     elif request.method == "INVITE":
+        if agreement.negotiation is None and policy.srtp is Secrecy.REQUIRE:
+            raise RemoteError(488, "media must be protected: an offer with keys is needed")
         offer = agreement.negotiation or first_offer(offerable(policy.codecs), policy.offer_labels)
         agreement, reply = agreement.negotiated(offer), Reply.OFFER
     else:
@@ -189,10 +203,15 @@ def _document(content: Content, policy: SessionPolicy) -> Document | None:
     return document
 
 
-def _remarks(negotiation: Negotiation, described: SessionDescription) -> list[Oddity]:
+def _remarks(
+    negotiation: Negotiation, described: SessionDescription, policy: SessionPolicy
+) -> list[Oddity]:
     found = [warning(code, detail) for code, detail in negotiation.remarks]
     if described.unread:
         found.append(warning("sdp-lines-unread"))
+    keyed = any(stream.crypto is not None for stream in negotiation.accepted)
+    if keyed and not policy.signalling_is_private:
+        found.append(warning("sdp-keys-readable"))
     return found
 
 

@@ -30,12 +30,15 @@ from .leniency import Oddity, joined, warning
 from .multipart import FieldValue
 from .outputs import (
     Accept,
+    Ask,
     Changed,
     CloseBridge,
+    Later,
     OpenBridge,
     Output,
     Refuse,
     RouteAnswer,
+    Routed,
     SendBye,
     SendUpdate,
     SessionPolicy,
@@ -49,13 +52,16 @@ from .times import utc_text
 
 __all__ = [
     "Accept",
+    "Ask",
     "Changed",
     "CloseBridge",
+    "Later",
     "OpenBridge",
     "Output",
     "RecordingSession",
     "Refuse",
     "RouteAnswer",
+    "Routed",
     "SendBye",
     "SendUpdate",
     "SessionPolicy",
@@ -67,11 +73,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A request that waits for ports, and what it proposes."""
+    """A request that waits for a route or for ports, and what it proposes."""
 
     transaction: str
     proposal: Proposal
     request: Request
+    wall: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,8 @@ class RecordingSession:
 
     :param identity: its id, which is also the bridge's.
     :param dialog: the SIP core's name of the dialog.
-    :param route: where a call goes, given what is known of it.
+    :param route: where a call goes, given what is known of it; or that this is to be
+        asked for, and the INVITE waits for :meth:`routed`.
     """
 
     def __init__(
@@ -97,7 +105,7 @@ class RecordingSession:
         identity: str,
         dialog: str,
         policy: SessionPolicy,
-        route: Callable[[Description], RouteAnswer],
+        route: Callable[[Description], RouteAnswer | Later],
     ) -> None:
         self._identity = identity
         self._dialog = dialog
@@ -147,28 +155,40 @@ class RecordingSession:
         dossier = Dossier.of(self._identity, request, self._policy.headers)
         try:
             proposal = admit(request, self._agreement, dossier, self._policy, utc_text(wall))
-            destinations = self._destinations(proposal.dossier)
+            answer = self._route(proposal.dossier.description())
+            if isinstance(answer, RemoteError):
+                raise answer
         except RemoteError as error:
             self._dossier = dossier
             self._refuse(transaction, error)
             self._step(Input.REFUSED)
             return
         # Who is there from the start is in the description; nobody joins.
-        self._waiting = _Waiting(transaction, replace(proposal, events=()), request)
-        plan = self._shown.plan(
-            proposal.dossier,
-            proposal.agreement.streams,
-            destinations,
-            self._policy.local_address,
-            wall,
-        )
-        self._learn(proposal.dossier)
-        self._outputs.append(OpenBridge(plan))
-        self._step(Input.OPEN)
+        self._waiting = _Waiting(transaction, replace(proposal, events=()), request, wall)
+        if isinstance(answer, Later):
+            self._learn(proposal.dossier)
+            self._outputs.append(Ask(self.description))
+            self._step(Input.ASK)
+        else:
+            self._open(self._waiting, answer)
+
+    def routed(self, answer: Routed | RemoteError, now: float) -> None:
+        """What was asked for is known. Where the dialog ended meanwhile, it is too late."""
+        waiting = self._waiting
+        if self._state is not State.ROUTING or waiting is None:
+            return
+        if isinstance(answer, RemoteError):
+            self._refuse(waiting.transaction, answer)
+            self._step(Input.REFUSED)
+        else:
+            dossier = waiting.proposal.dossier.identified(answer.parameters)
+            proposal = replace(waiting.proposal, dossier=dossier)
+            self._waiting = replace(waiting, proposal=proposal)
+            self._open(self._waiting, answer.destinations)
 
     def reoffered(self, transaction: str, request: Request, now: float, wall: float) -> None:
         """A re-INVITE or an UPDATE within the dialog."""
-        if not (self._state.live or self._state is State.OPENING):
+        if not (self._state.live or self._state.pending):
             self._refuse(transaction, RemoteError(481, "Call/Transaction Does Not Exist"))
         elif self._waiting is None:
             self._begin(_Queued(transaction, request, wall))
@@ -289,11 +309,19 @@ class RecordingSession:
                 ),
             )
 
-    def _destinations(self, dossier: Dossier) -> tuple[Destination, ...]:
-        answer = self._route(dossier.description())
-        if isinstance(answer, RemoteError):
-            raise answer
-        return answer
+    def _open(self, waiting: _Waiting, destinations: tuple[Destination, ...]) -> None:
+        """Have the first bridge opened, for an INVITE that waits for it from now on."""
+        dossier = waiting.proposal.dossier
+        plan = self._shown.plan(
+            dossier,
+            waiting.proposal.agreement.streams,
+            destinations,
+            self._policy.local_address,
+            waiting.wall,
+        )
+        self._learn(dossier)
+        self._outputs.append(OpenBridge(plan))
+        self._step(Input.OPEN)
 
     def _begin(self, queued: _Queued) -> None:
         """Weigh a request; accept it, refuse it, or let it wait for ports."""
@@ -311,7 +339,7 @@ class RecordingSession:
             # The media plane hears of it now, so that is not told again with the ports.
             self._show(self._shown.change(dossier, streams, proposal.events))
             proposal = replace(proposal, events=())
-            self._waiting = _Waiting(queued.transaction, proposal, queued.request)
+            self._waiting = _Waiting(queued.transaction, proposal, queued.request, queued.wall)
         else:
             self._accept(queued.transaction, queued.request, proposal)
 

@@ -116,6 +116,7 @@ class MetadataState:
                 each.start_time,
                 each.stop_time,
                 _spans(each.recorded) if len(each.recorded) > 1 else (),
+                each.reasons,
             )
             for each in self.sessions.values()
         )
@@ -177,6 +178,7 @@ def _merged_session(known: SessionElement, new: SessionElement) -> SessionElemen
         group_id=new.group_id or known.group_id,
         sip_session_ids=new.sip_session_ids or known.sip_session_ids,
         recorded=known.recorded,
+        reasons=new.reasons or known.reasons,
         interval=Interval(
             new.interval.begins or known.interval.begins, new.interval.ends or known.interval.ends
         ),

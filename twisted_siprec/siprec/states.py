@@ -1,13 +1,15 @@
 """
 The states of a recording session::
 
+                  Routing
+              ASK ↗     ↘ OPEN
     Offered ──OPEN──► Opening ──READY──► Recording ◄─PAUSE/RESUME─► Paused
        │                 │                   │                        │
        └────REFUSED──► Ended ◄──FAILED/OVER──┴──────── OVER ──────────┤
                          ▲                                         HANG_UP
                          └───────────── OVER ── Ending ◄──────────────┘
 
-Recording and Paused take the same inputs.
+Recording and Paused take the same inputs; Routing ends as Opening does.
 """
 
 from __future__ import annotations
@@ -19,11 +21,17 @@ class State(Enum):
     """Where a recording session stands."""
 
     OFFERED = "offered"
+    ROUTING = "routing"
     OPENING = "opening"
     RECORDING = "recording"
     PAUSED = "paused"
     ENDING = "ending"
     ENDED = "ended"
+
+    @property
+    def pending(self) -> bool:
+        """The INVITE has no answer yet."""
+        return self in (State.ROUTING, State.OPENING)
 
     @property
     def live(self) -> bool:
@@ -34,6 +42,8 @@ class State(Enum):
 class Input(Enum):
     """What happens to it."""
 
+    ASK = auto()
+    "The INVITE can be recorded; where the call goes is asked for."
     OPEN = auto()
     "The INVITE can be recorded; ports are asked for."
     REFUSED = auto()
@@ -56,7 +66,7 @@ class Action(Enum):
     REFUSE_FIRST = auto()
     "Answer the INVITE that is still open: a BYE of ours may not come before its 200."
     DROP_WAITING = auto()
-    "Forget requests that wait for ports; the dialog that they came in is gone."
+    "Forget requests that wait for a route or ports; the dialog that they came in is gone."
     SEND_BYE = auto()
     CLOSE_BRIDGE = auto()
 
@@ -69,6 +79,11 @@ TABLE: dict[tuple[State, Input], tuple[State, tuple[Action, ...]]] = {
     (State.OFFERED, Input.REFUSED): (State.ENDED, ()),
     (State.OFFERED, Input.HANG_UP): (State.ENDED, ()),
     (State.OFFERED, Input.OVER): (State.ENDED, ()),
+    (State.OFFERED, Input.ASK): (State.ROUTING, ()),
+    (State.ROUTING, Input.OPEN): (State.OPENING, ()),
+    (State.ROUTING, Input.REFUSED): (State.ENDED, (Action.DROP_WAITING,)),
+    (State.ROUTING, Input.HANG_UP): (State.ENDED, (Action.REFUSE_FIRST, Action.DROP_WAITING)),
+    (State.ROUTING, Input.OVER): (State.ENDED, (Action.DROP_WAITING,)),
     (State.OPENING, Input.READY): (State.RECORDING, ()),
     (State.OPENING, Input.FAILED): (State.ENDED, (Action.DROP_WAITING,)),
     (State.OPENING, Input.HANG_UP): (State.ENDED, (Action.REFUSE_FIRST, *_CLOSE)),

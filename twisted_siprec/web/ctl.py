@@ -152,7 +152,9 @@ async def find(name: str, ask: Ask) -> str:
     """
     for path in ("/api/v1/calls", "/api/v1/history?limit=1000"):
         calls = (await ask("GET", path))["calls"]
-        names = {call["id"]: (call["id"], call["call_id"]) for call in calls}
+        names: dict[str, tuple[str, str]] = {
+            call["id"]: (call["id"], call["call_id"]) for call in calls
+        }
         exact = [id for id, known in names.items() if name in known]
         found = exact or [
             id for id, known in names.items() if any(each.startswith(name) for each in known)

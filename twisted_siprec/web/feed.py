@@ -41,24 +41,27 @@ class Viewer:
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
         self.follows: str | None = None
+        self._told = False
         self._rows: dict[str, bodies.Body] = {}
         self._call: bodies.Body | None = None
 
     def follow(self, id: str | None) -> None:
         """Show all about this call from now on."""
-        self.follows, self._call = id, None
+        self.follows, self._call, self._told = id, None, False
 
-    def show_rows(self, rows: dict[str, bodies.Body], status: bodies.Body) -> None:
+    def show_rows(self, rows: dict[str, bodies.Body], status: bodies.Body, now: str | None) -> None:
         """The calls as they are now."""
         changed = [row for id, row in rows.items() if self._rows.get(id) != row]
         gone = [id for id in self._rows if id not in rows]
         self._rows = rows
-        self.screen.show({"type": "calls", "changed": changed, "gone": gone, "status": status})
+        self.screen.show(
+            {"type": "calls", "now": now, "changed": changed, "gone": gone, "status": status}
+        )
 
     def show_call(self, call: bodies.Body | None) -> None:
         """The call that it follows as it is now; None where it is forgotten."""
-        if call != self._call:
-            self._call = call
+        if call != self._call or not self._told:
+            self._call, self._told = call, True
             self.screen.show({"type": "call", "id": self.follows, "call": call})
 
 
@@ -120,9 +123,10 @@ class Feed:
         shown = [*self._records.current, *islice(self._records.past(), RECENT)]
         rows = {record.id: self._row(record) for record in shown}
         status = self._status()
+        now = bodies.timestamp(self._wall())
         for viewer in list(viewers):
             if viewer.screen.ready:
-                viewer.show_rows(dict(rows), status)
+                viewer.show_rows(rows, status, now)
                 self._show_call(viewer)
 
     def _row(self, record: CallRecord) -> bodies.Body:

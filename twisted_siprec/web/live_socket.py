@@ -2,23 +2,30 @@
 The WebSocket of the live page. A browser cannot put a token into the handshake,
 so the first message has it: ``{"type": "hello", "token": "…"}``.
 
-After that the page may send ``follow`` (an id, or null). It gets ``welcome``,
-``calls``, ``call`` and ``refused``; see :mod:`~.feed`.
+After that the page may send ``follow`` (an id, or null), and for that call
+``meter`` (``on``) for its levels and ``listen`` (``on``, and the ``token`` for
+listening) for its audio. It gets ``welcome``, ``calls``, ``call``, ``levels``,
+``listening`` and ``refused``, and audio as binary messages; see :mod:`~.feed` and
+:mod:`~.monitor`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
+from ..net.outlet import Tap
 from . import bodies
 from .feed import Feed, Viewer
+from .monitor import Monitor
 from .permission import Permission, Tokens
 
 HELLO_S = 5.0
@@ -27,6 +34,8 @@ PING_S = 20.0
 UNAUTHORIZED = 4401
 "Close codes from 4000 on are ours (:rfc:`6455#section-7.4.2`)."
 UNEXPECTED = 4400
+_TEXT, _BINARY = 1, 2
+"Opcodes (:rfc:`6455#section-5.2`)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,8 @@ class LivePlace:
     clock: IReactorTime
     tokens: Tokens
     feed: Feed
+    tap: Callable[[str, Tap], Callable[[], None]]
+    "Shows what the consumers of a call get."
     message_octets: int = 65_536
 
 
@@ -43,11 +54,15 @@ class LivePlace:
 class LiveSocket(WebSocketServerProtocol):
     """One page's connection; also the screen of its viewer."""
 
+    _log = Logger()
+
     def __init__(self, place: LivePlace) -> None:
         super().__init__()
         self.ready = True
         self._place = place
         self._viewer: Viewer | None = None
+        self._monitor: Monitor | None = None
+        self._leave_call: Callable[[], None] | None = None
         self._timer: IDelayedCall | None = None
         self._heard = True
         self._producing = False
@@ -56,13 +71,27 @@ class LiveSocket(WebSocketServerProtocol):
 
     def show(self, body: bodies.Body) -> None:
         """A message to the page."""
-        self.sendMessage(bodies.octets(body), False)  # type: ignore[no-untyped-call]  # Autobahn
+        if self.state == self.STATE_OPEN:
+            # Not sendMessage, which holds us to the limit of what we take.
+            self.sendFrame(opcode=_TEXT, payload=bodies.octets(body))
+
+    def _show_now(self, body: bodies.Body) -> None:
+        """A message that is of no use later."""
+        if self.ready:
+            self.show(body)
+
+    def _play(self, octets: bytes) -> None:
+        if self.ready and self.state == self.STATE_OPEN:
+            self.sendFrame(opcode=_BINARY, payload=octets)
 
     # --- for Autobahn and Twisted --------------------------------------------------
 
     def onOpen(self) -> None:
         """The handshake is done; whose page it is, is not known yet."""
-        cast(IConsumer, self.transport).registerProducer(self, True)
+        transport = cast(IConsumer, self.transport)
+        # Until now it was for HTTP to know when the connection takes no more.
+        transport.unregisterProducer()
+        transport.registerProducer(self, True)
         self._producing = True
         self._timer = self._place.clock.callLater(HELLO_S, self._refuse, "no token came in time")
 
@@ -84,6 +113,7 @@ class LiveSocket(WebSocketServerProtocol):
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """The page is gone."""
         self._stop_timer()
+        self._look_away()
         viewer, self._viewer = self._viewer, None
         if viewer is not None:
             self._place.feed.leave(viewer)
@@ -122,10 +152,48 @@ class LiveSocket(WebSocketServerProtocol):
 
     def _told(self, viewer: Viewer, message: dict[str, Any]) -> None:
         id = message.get("id")
-        if message["type"] == "follow" and (id is None or isinstance(id, str)):
-            self._place.feed.follow(viewer, id)
-        else:
-            self.show({"type": "refused", "detail": "not understood"})
+        match message["type"]:
+            case "follow" if id is None or isinstance(id, str):
+                self._look_away()
+                self._place.feed.follow(viewer, id)
+            case "meter" if viewer.follows is not None:
+                self._meter(viewer.follows, message.get("on") is True)
+            case "listen" if viewer.follows is not None:
+                self._listen(viewer.follows, message)
+            case _:
+                self.show({"type": "refused", "detail": "not understood"})
+
+    def _meter(self, id: str, on: bool) -> None:
+        if not on:
+            self._look_away()
+        elif self._monitor is None:
+            self._monitor = Monitor(self._show_now)
+            self._leave_call = self._place.tap(id, self._monitor)
+
+    def _listen(self, id: str, message: dict[str, Any]) -> None:
+        """Whoever hears a call is named in the log."""
+        token = message.get("token")
+        if message.get("on") is not True:
+            if self._monitor is not None:
+                self._monitor.play = None
+            self.show({"type": "listening", "on": False})
+            return
+        presented = token if isinstance(token, str) else None
+        allowed = self._place.tokens.allow(Permission.LISTEN, presented)
+        said = "listens" if allowed else "may not listen"
+        self._log.info("web: {peer} {said} to call {id}", peer=self.peer, said=said, id=id)
+        if not allowed:
+            self.show({"type": "refused", "detail": "this is not the token for listening"})
+            return
+        self._meter(id, True)
+        if self._monitor is not None:
+            self._monitor.play = self._play
+        self.show({"type": "listening", "on": True})
+
+    def _look_away(self) -> None:
+        leave, self._leave_call, self._monitor = self._leave_call, None, None
+        if leave is not None:
+            leave()
 
     def _ping(self) -> None:
         if not self._heard:

@@ -23,13 +23,11 @@ def loss(stream: StreamStatistics) -> float:
 
 
 def mos(stream: StreamStatistics) -> float | None:
-    """The mean opinion score, 1.0 to 4.5; None while nothing has come."""
+    """The mean opinion score, 1.2 to 4.4; None while nothing has come."""
     if stream.packets == 0:
         return None
     percent = 100.0 * loss(stream)
     rating = _BEST_R - 95.0 * percent / (percent + _ROBUSTNESS)
-    if rating <= 0:
-        return 1.0
-    # G.107 annex B, equation B-4. It dips below 1 near 0.
+    # G.107 annex B, equation B-4; the rating is between 17 and 93 here.
     score = 1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6
-    return round(max(score, 1.0), 2)
+    return round(score, 2)

@@ -43,6 +43,7 @@ class WebService(Service):
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
+        self._recorder = recorder
         self._reactor = reactor
         self._port: Any = None
         limits = RecordLimits(
@@ -72,7 +73,9 @@ class WebService(Service):
     def privilegedStartService(self) -> None:
         """Listen, while we may still have the right to low ports."""
         settings = self._settings
-        place = LivePlace(self._reactor, self._tokens, self._feed, settings.request_octets)
+        place = LivePlace(
+            self._reactor, self._tokens, self._feed, self._recorder.tap, settings.request_octets
+        )
         live = live_resource(place, "twisted-siprec")
         root = Root(self._api, self._tokens, self._count, live)
         site = make_site(root, settings.connections, settings.request_octets)

@@ -1,1 +1,161 @@
+// How loud each channel is, the waveform since the page was opened, and listening live.
 
+import { h, span } from "./dom.js";
+
+const BARS = 600; // of a waveform, 20 a second
+const AHEAD_S = 0.4; // audio is played this long after it came, for what is late
+
+export function listening(app) {
+  const channels = new Map();
+  const meters = h("div", { class: "meters" });
+  const note = h("p", { class: "dim" }, "The waveform and the gaps begin when this page is opened.");
+  const gaps = h("ol", { class: "plain moments", "aria-label": "Gaps", hidden: true });
+  const hear = h("button", { "data-act": "listen", "aria-pressed": "false", onclick: toggle }, "Listen live");
+  const element = h("section", { class: "card", hidden: true },
+    h("div", { class: "bar" }, h("h3", { class: "grow" }, "What is heard"), hear), meters, note, gaps);
+  let player = null;
+  let metering = false;
+  let frame = 0;
+
+  function meter(on) {
+    if (metering !== on) app.send({ type: "meter", on });
+    metering = on;
+  }
+
+  async function toggle() {
+    if (player) return stop();
+    const token = await app.ask("Listen to this call?", "It is noted in the server's log who listens.", "The token for listening (web.listen_token)");
+    if (!token) return;
+    player = new Player();
+    app.audio = (octets) => player?.play(octets);
+    metering = true;
+    app.send({ type: "listen", on: true, token });
+  }
+
+  function stop() {
+    if (player) app.send({ type: "listen", on: false });
+    player?.close();
+    player = app.audio = null;
+    shown(false);
+  }
+
+  function shown(on) {
+    hear.setAttribute("aria-pressed", String(on));
+    hear.textContent = on ? "Stop listening" : "Listen live";
+    hear.classList.toggle("strong", on);
+  }
+
+  function channel(index) {
+    if (!channels.has(index)) {
+      const label = h("span", {}, `Channel ${index}`);
+      const level = h("span", { class: "dim" });
+      const bar = h("meter", { min: "0", max: "1", low: "0.05", optimum: "0.5", high: "0.97", "aria-label": `Level of channel ${index}` });
+      const canvas = h("canvas", { width: BARS, height: "64", role: "img", "aria-label": `Waveform of channel ${index}` });
+      channels.set(index, { bars: [], label, level, bar, canvas });
+      meters.replaceChildren(...[...channels.entries()].sort(([a], [b]) => a - b).map(([, each]) =>
+        h("div", { class: "channel" }, h("div", { class: "label" }, each.label, each.level), each.bar, each.canvas)));
+    }
+    return channels.get(index);
+  }
+
+  function levels(message) {
+    message.peaks.forEach((peaks, offset) => {
+      const each = channel(message.first + offset);
+      each.bars.push(...peaks);
+      each.bars.splice(0, Math.max(0, each.bars.length - BARS));
+    });
+    frame ||= requestAnimationFrame(paint);
+  }
+
+  function gap(message) {
+    const length = message.ms >= 1000 ? `${(message.ms / 1000).toFixed(1)} s` : `${message.ms} ms`;
+    const where = message.channels.map((index) => channels.get(index)?.label.textContent ?? index).join(", ");
+    const filled = { silence: "silence in its place", concealed: "concealed", none: "left out" }[message.filled];
+    gaps.prepend(h("li", {}, h("time", {}, span(message.at_ms / 1000)), h("strong", { class: "warn" }, message.reason.replaceAll("_", " ")), ` ${length}, ${where}, ${filled}`));
+    while (gaps.children.length > 50) gaps.lastChild.remove();
+    gaps.hidden = false;
+  }
+
+  function paint() {
+    frame = 0;
+    for (const [index, each] of channels) {
+      const now = Math.max(...each.bars.slice(-3), 0) / 32768;
+      const decibels = now > 0 ? 20 * Math.log10(now) : -96;
+      each.bar.value = Math.max(0, 1 + decibels / 60);
+      each.level.textContent = decibels > -96 ? `${decibels.toFixed(0)} dB` : "silence";
+      waveform(each, index);
+    }
+  }
+
+  function waveform(each, index) {
+    const context = each.canvas.getContext("2d");
+    const { width, height } = each.canvas;
+    context.clearRect(0, 0, width, height);
+    context.fillStyle = getComputedStyle(element).getPropertyValue(index % 2 ? "--two" : "--one");
+    each.bars.forEach((peak, at) => {
+      const size = Math.max(1, Math.sqrt(peak / 32768) * height);
+      context.fillRect(width - each.bars.length + at, (height - size) / 2, 1, size);
+    });
+  }
+
+  return {
+    element,
+    draw(call) {
+      const live = !call.ended_at;
+      element.hidden = !live && !channels.size;
+      hear.hidden = !live || !app.mayListen;
+      if (live && app.socket?.readyState === WebSocket.OPEN) meter(true);
+      if (!live) { stop(); metering = false; note.textContent = "The call is over."; }
+      for (const each of call.channels) {
+        const who = call.description?.participants.find((one) => one.id === each.participant_id);
+        const words = [who?.name || each.label || `channel ${each.index}`, each.role && `(${each.role})`];
+        if (live || channels.has(each.index)) channel(each.index).label.textContent = words.filter(Boolean).join(" ");
+      }
+    },
+    received(message) {
+      if (message.type === "levels") levels(message);
+      else if (message.type === "gap") gap(message);
+      else if (message.type === "listening") shown(message.on);
+      else if (message.type === "refused") { note.textContent = message.detail; note.className = "bad"; player?.close(); player = app.audio = null; }
+    },
+    connected() { metering = false; },
+    disconnected() { metering = false; player?.close(); player = app.audio = null; shown(false); },
+    leave() { stop(); meter(false); cancelAnimationFrame(frame); },
+  };
+}
+
+// Plays binary messages: channels side by side, index of the first, Hz, position, samples.
+class Player {
+  constructor() {
+    this.context = new AudioContext();
+    this.context.resume();
+    this.begin = null;
+  }
+
+  play(octets) {
+    const view = new DataView(octets);
+    const [width, first, rate, position] = [view.getUint8(0), view.getUint8(1), view.getUint16(2, true), view.getUint32(4, true)];
+    const samples = new Int16Array(octets, 8);
+    const length = Math.floor(samples.length / width);
+    if (!length) return;
+    const at = position / rate;
+    const now = this.context.currentTime;
+    // Where we are too early or too late, begin anew.
+    if (this.begin === null || this.begin + at < now || this.begin + at > now + 3) this.begin = now + AHEAD_S - at;
+    for (let channel = 0; channel < width; channel++) {
+      const buffer = this.context.createBuffer(1, length, rate);
+      const target = buffer.getChannelData(0);
+      for (let index = 0; index < length; index++) target[index] = samples[index * width + channel] / 32768;
+      const source = this.context.createBufferSource();
+      const side = this.context.createStereoPanner();
+      side.pan.value = width === 1 && first === 0 ? 0 : (first + channel) % 2 ? 0.6 : -0.6;
+      source.buffer = buffer;
+      source.connect(side).connect(this.context.destination);
+      source.start(this.begin + at);
+    }
+  }
+
+  close() {
+    this.context.close();
+  }
+}

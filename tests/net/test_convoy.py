@@ -1,0 +1,265 @@
+"""Bridges stepped together give what each gives by itself, whatever comes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.media_fakes import FakeOutlet, FakePorts
+from twisted_siprec.bridge.settings import MediaSettings
+from twisted_siprec.dialects.base import Audio, Event, StreamStart
+from twisted_siprec.net.plane import LocalMedia
+from twisted_siprec.plan import (
+    BridgeClosed,
+    BridgePlan,
+    BridgeUpdate,
+    ChannelPlan,
+    Codec,
+    Description,
+    Destination,
+    Encoding,
+    EndReason,
+    Layout,
+    Report,
+    StreamPlan,
+)
+from twisted_siprec.rtp.datagram import Datagram
+from twisted_siprec.rtp.header import RTPPacket
+
+PCMU, PCMA = Codec(0, "PCMU", 8000), Codec(8, "PCMA", 8000)
+EVENT, NOISE = Codec(101, "TELEPHONE-EVENT", 8000), Codec(13, "CN", 8000)
+STREAMS = tuple(StreamPlan(index, (PCMU, PCMA, EVENT, NOISE)) for index in (0, 1))
+CHANNELS = (ChannelPlan(0, (0,)), ChannelPlan(1, (1,)))
+WS = Destination("one", "ws://consumer.example.com/")
+DESCRIPTION = Description("b", "c")
+BEGUN = 100.0
+
+
+def payload(stream: int, number: int, octets: int = 160) -> bytes:
+    """Octets that say whose they are and where they belong."""
+    return bytes((number * 7 + at * 3 + stream * 11) & 0xFF for at in range(octets))
+
+
+def packet(stream: int, number: int, **changes: object) -> bytes:
+    """The packet of a number: 20 ms, over the wrap of sequence numbers and timestamps."""
+    plain = RTPPacket(
+        payload_type=8 * (stream % 2),
+        marker=number == 0,
+        sequence=65_500 + number & 0xFFFF,
+        timestamp=0xFFFFF000 + 160 * number & 0xFFFFFFFF,
+        ssrc=70 + stream,
+        payload=payload(stream, number),
+    )
+    return bytes(plain._replace(**changes))
+
+
+class Side:
+    """A media plane with a clock and ports of its own."""
+
+    def __init__(self, batch: int, **changes: object) -> None:
+        self.clock, self.ports = Clock(), FakePorts()
+        self.clock.advance(BEGUN)
+        self.outlets: list[FakeOutlet] = []
+        self.reports: list[Report] = []
+        identifiers = iter(range(10_000))
+        self.media = LocalMedia(
+            self.clock,  # type: ignore[arg-type] # it listens to nothing here
+            MediaSettings(max_batch_packets=batch, **changes),  # type: ignore[arg-type]
+            self.open_outlet,
+            monotonic=self.clock.seconds,
+            wallclock=lambda: self.clock.seconds() + 5000.0,
+            open_pair=self.ports.open,
+            new_id=lambda: f"id{next(identifiers)}",
+            token=lambda octets: bytes(octets),
+            chance=lambda: 0.5,
+        )
+        self.media.listen(self.reports.append)
+        self.most = 0
+        "How many streams went together."
+
+    def open_outlet(self, start: StreamStart, report: object) -> FakeOutlet:
+        self.outlets.append(FakeOutlet(start))
+        return self.outlets[-1]
+
+    def open(self, calls: int, destinations: tuple[Destination, ...]) -> None:
+        for call in range(calls):
+            name = f"b{call}"
+            self.media.open(
+                BridgePlan(
+                    name, name, "192.0.2.9", STREAMS, CHANNELS, destinations, DESCRIPTION, 0.0
+                )
+            )
+
+    def run_until(self, at: float, arrivals: list[tuple[int, Datagram]]) -> None:
+        """Go on in steps of 5 ms; each datagram is in its socket when it has arrived."""
+        waiting = sorted(arrivals, key=lambda arrival: arrival[1].arrived_at)
+        while self.clock.seconds() < at:
+            now = self.clock.seconds() + 0.005
+            while waiting and waiting[0][1].arrived_at <= now:
+                pair, datagram = waiting.pop(0)
+                self.ports.pairs[pair].queue.append(datagram)
+            self.clock.advance(0.005)
+            self.most = max(self.most, self.media.streams_together)
+
+    def update(self, call: int, **changes: object) -> None:
+        update = BridgeUpdate(f"b{call}", STREAMS, CHANNELS, DESCRIPTION)
+        self.media.update(replace(update, **changes))  # type: ignore[arg-type]
+
+    def close(self, calls: int) -> list[BridgeClosed]:
+        closed: list[BridgeClosed] = []
+        for call in range(calls):
+            self.media.close(f"b{call}", EndReason.CALL_ENDED).addCallback(closed.append)
+        return closed
+
+    def items(self) -> list[list[Audio | Event]]:
+        return [outlet.items for outlet in self.outlets]
+
+
+def arrivals(
+    calls: int, packets: int, spoiled: dict[tuple[int, int], str], jitter_ms: list[int]
+) -> list[tuple[int, Datagram]]:
+    """
+    The packets of all streams: each 20 ms after the one before, later by what is
+    drawn for it, and some of them spoiled in one of many ways.
+    """
+    came: list[tuple[int, Datagram]] = []
+    for stream in range(2 * calls):
+        host = ("192.0.2.1", 4000 + 2 * stream)
+        for number in range(packets):
+            how = spoiled.get((stream, number), "")
+            late = jitter_ms[(stream * 31 + number) % len(jitter_ms)] / 1000
+            at = BEGUN + 0.013 + 0.0037 * stream + 0.02 * number + late
+            octets, source, again = packet(stream, number), host, 0
+            if how == "lost":
+                continue
+            if how == "late":
+                at += 0.15
+            elif how == "swapped":
+                at += 0.021
+            elif how == "twice":
+                again = 1
+            elif how == "short":
+                octets = packet(stream, number, payload=payload(stream, number, 80))
+            elif how == "key":
+                pressed = b"\x05\x8a\x00\xa0"
+                octets = packet(stream, number, payload_type=101, payload=pressed)
+            elif how == "noise":
+                octets = packet(stream, number, payload_type=13, payload=b"\x40")
+            elif how == "law":
+                octets = packet(stream, number, payload_type=8 - 8 * (stream % 2))
+            elif how == "stranger":
+                octets = packet(stream, number, ssrc=9999)
+            elif how == "elsewhere":
+                source = ("192.0.2.66", 99)
+            elif how == "padded":
+                octets = bytes([octets[0] | 0x20]) + octets[1:] + b"\0\2"
+            elif how == "marked":
+                octets = packet(stream, number, marker=True)
+            elif how == "junk":
+                octets = b"\x80"
+            elif how == "long":
+                octets = packet(stream, number, payload=bytes(4000))
+            elif how == "leap":
+                octets = packet(stream, number, timestamp=number * 160 + 900_000)
+            elif how == "early":
+                at -= 0.039
+            elif how == "dropped":
+                came.append((stream, Datagram(octets, source, at, 3)))
+                continue
+            came += [(stream, Datagram(octets, source, at))] * (1 + again)
+    return came
+
+
+WAYS = (
+    "lost late swapped twice short key noise law stranger elsewhere padded marked junk long"
+    " leap early dropped"
+).split()
+
+
+class ConvoyTests(SynchronousTestCase):
+    """The same packets on both paths."""
+
+    def both(
+        self,
+        calls: int = 2,
+        packets: int = 60,
+        spoiled: dict[tuple[int, int], str] | None = None,
+        jitter_ms: list[int] | None = None,
+        destinations: tuple[Destination, ...] = (WS,),
+        **changes: object,
+    ) -> Side:
+        """Play on both paths and hold them against each other; gives the batch path."""
+        self.sides = [Side(0, **changes), Side(4096, **changes)]
+        came = arrivals(calls, packets, spoiled or {}, jitter_ms or [0])
+        accounts = []
+        for side in self.sides:
+            side.open(calls, destinations)
+            side.run_until(BEGUN + packets * 0.02 + 0.2, came)
+            accounts.append(side.close(calls))
+        plain, batch = self.sides
+        self.assertEqual(batch.items(), plain.items())
+        self.assertEqual(accounts[1], accounts[0])
+        self.assertEqual(batch.reports, plain.reports)
+        self.assertEqual(plain.most, 0)
+        self.assertEqual(
+            [pair.sent for pair in batch.ports.pairs], [p.sent for p in plain.ports.pairs]
+        )
+        return batch
+
+    def test_in_order(self) -> None:
+        """Where all goes as it should, everything goes together, and nothing is missing."""
+        batch = self.both()
+        self.assertEqual(batch.most, 4)
+        audio = [item for item in batch.items()[0] if isinstance(item, Audio)]
+        self.assertEqual(sum(item.samples for item in audio), 60 * 160 + 1600 - 8)
+
+    @settings(deadline=None, max_examples=60)
+    @given(
+        st.dictionaries(
+            st.tuples(st.integers(0, 3), st.integers(0, 59)), st.sampled_from(WAYS), max_size=8
+        ),
+        st.lists(st.integers(0, 55), min_size=1, max_size=7),
+    )
+    def test_anything(self, spoiled: dict[tuple[int, int], str], jitter_ms: list[int]) -> None:
+        """Any packets spoiled in any way, with any jitter: audio, gaps, counts are the same."""
+        self.both(spoiled=spoiled, jitter_ms=jitter_ms)
+
+    def test_each_way(self) -> None:
+        """Each way to be odd, by itself and in the middle of a call; it goes together again."""
+        for way in WAYS:
+            batch = self.both(calls=1, packets=50, spoiled={(0, 22): way})
+            self.assertEqual(batch.most, 2, way)
+
+    def test_layouts(self) -> None:
+        """All layouts, rates and encodings of consumers, and longer messages."""
+        self.both(
+            spoiled={(1, 30): "lost"},
+            destinations=(
+                WS,
+                Destination("m", "ws://m/", layout=Layout.MONO, chunk_ms=200),
+                Destination("s", "ws://s/", layout=Layout.SEPARATE, encoding=Encoding.PCMA),
+                Destination("w", "ws://w/", sample_rate=16000, stats_every_s=0.3),
+            ),
+        )
+
+    def test_synchronisation(self) -> None:
+        """Over windows of the drift and reports to the SRC, with chunks of 20 ms."""
+        self.both(
+            calls=1,
+            packets=260,
+            jitter_ms=[0, 3, 1, 7],
+            destinations=(replace(WS, chunk_ms=20),),
+            drift_window_s=0.7,
+            sync_every_s=0.5,
+            rtcp_interval_s=1.0,
+        )
+
+    def test_drift(self) -> None:
+        """A clock that runs away is followed alike."""
+        self.both(
+            calls=1, packets=200, drift_window_s=0.3, drift_tolerance_ms=1, jitter_ms=[*range(0, 8)]
+        )

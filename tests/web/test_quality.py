@@ -1,0 +1,35 @@
+"""
+The estimate of how a stream sounds.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_siprec.plan import StreamStatistics
+from twisted_siprec.web.quality import loss, mos
+
+
+class QualityTests(SynchronousTestCase):
+    """Loss, and the score that comes of it."""
+
+    def score(self, packets: int, lost: int = 0, late: int = 0) -> float | None:
+        return mos(StreamStatistics(0, packets=packets, lost=lost, late=late))
+
+    def test_nothing(self) -> None:
+        """A stream of which nothing came has no score and no loss."""
+        self.assertIsNone(self.score(0))
+        self.assertEqual(loss(StreamStatistics(0)), 0.0)
+
+    def test_scores(self) -> None:
+        """Without loss it is G.107's best, and it falls with the loss, nearly down to 1."""
+        self.assertEqual(self.score(1000), 4.41)
+        self.assertEqual(self.score(990, lost=10), 4.33)
+        self.assertEqual(self.score(950, lost=50), 3.92)
+        self.assertEqual(self.score(500, lost=500), 1.61)
+        self.assertEqual(self.score(1, lost=100_000), 1.18)
+
+    def test_late(self) -> None:
+        """What came too late to be played is lost to a listener."""
+        self.assertEqual(self.score(1000, late=10), self.score(990, lost=10))
+        self.assertEqual(loss(StreamStatistics(0, packets=10, late=50)), 1.0)

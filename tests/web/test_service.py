@@ -1,0 +1,65 @@
+"""
+The web listener as a service of the server.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.web_fakes import FakeServer, ask
+from twisted_siprec.config import WebConfiguration
+from twisted_siprec.plan import Secret
+from twisted_siprec.sip.events import Traced
+from twisted_siprec.web import WebService
+
+
+class WebServiceTests(SynchronousTestCase):
+    """Its start, its watching, and its end."""
+
+    def setUp(self) -> None:
+        self.token: str = self.mktemp()
+        with open(self.token, "w") as file:
+            file.write("secret")
+        self.reactor = MemoryReactorClock()
+        self.server = FakeServer()
+
+    def service(self, **settings: object) -> WebService:
+        web = WebConfiguration(enabled=True, token=Secret(file=self.token), **settings)
+        return WebService(web, self.server, self.reactor, lambda: 1_000.0)
+
+    def test_listening(self) -> None:
+        """It opens nothing before it starts, listens on loopback, and stops."""
+        service = self.service()
+        self.assertEqual(self.reactor.tcpServers, [])
+        self.assertIsNone(service.address)
+        service.privilegedStartService()
+        service.startService()
+        [(port, site, _, interface)] = self.reactor.tcpServers
+        self.assertEqual((port, interface), (8080, "127.0.0.1"))
+        self.assertEqual(ask(site, "/healthz", token=None).status, 200)
+        self.successResultOf(service.stopService())
+        self.assertIsNone(service.address)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_watching(self) -> None:
+        """Calls, SIP messages and the event loop are watched from the beginning."""
+        service = self.service()
+        service.startService()
+        self.addCleanup(service.stopService)
+        message = Traced(False, None, ("192.0.2.1", 5060), b"INVITE x", "c1@sbc", "INVITE x")
+        for tracer in self.server.tracers:
+            tracer(message)
+        self.server.begin()
+        self.reactor.advance(1)
+        site = self.reactor.tcpServers[0][1]
+        self.assertEqual(ask(site, "/api/v1/calls/3f2a").json["sip_messages"], 1)
+        metrics = ask(site, "/metrics").body
+        self.assertIn(b'siprec_calls_offered_total{source="sbc"} 1.0', metrics)
+        self.assertIn(b"siprec_event_loop_lateness_seconds_count 1.0", metrics)
+        self.assertIn(b'siprec_web_requests_total{operation="call",status="200"} 1.0', metrics)
+
+    def test_no_trace(self) -> None:
+        """Where nothing of SIP is to be kept, nothing is traced."""
+        self.service(trace_octets_per_call=0)
+        self.assertEqual(self.server.tracers, [])
