@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 
 from twisted_siprec.net.database import Cursor
 from twisted_siprec.net.http_client import Headers, HTTPAnswer, HTTPFailure
@@ -27,8 +27,11 @@ class FakeDatabase:
         self.jobs += 1
         if self.fault is not None:
             return fail(self.fault)
+        return maybeDeferred(self._transaction, job)
+
+    def _transaction(self, job: Callable[[Cursor], T]) -> T:
         with self.connection:
-            return succeed(job(self.connection.cursor()))
+            return job(self.connection.cursor())
 
     def close(self) -> None:
         self.closed = True

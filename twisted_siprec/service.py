@@ -28,6 +28,7 @@ from .manhole.console import Word
 from .manhole.server import ManholeService
 from .manhole.webhook_words import webhook_words
 from .net.admission import Admission
+from .net.late import LateDeliveries, LateSettings
 from .net.lookup import RouteLookups
 from .net.outlets import OutletFactory, OutletSettings
 from .net.overload import Overload
@@ -40,6 +41,8 @@ from .net.reload import HangupSignal, Reload
 from .net.sip_locate import Locator, service_lookup
 from .net.sip_transport import SIPListener, SIPTransport
 from .net.sip_users import secrets_of
+from .net.spool import Spool
+from .net.spool_file import spool_of
 from .net.tls import ServerContext
 from .net.webhooks import make_webhooks
 from .net.worker import WorkerPlan
@@ -76,11 +79,15 @@ class RecordingService(Service):
         self._lookups.change(self._router, configuration.destinations)
         self._contexts: dict[Listener, ServerContext] = {}
         workers = worker_count(configuration.workers, os.cpu_count() or 1)
+        self.spool = spool_of(configuration.spool, reactor)
+        self._outlets = OutletFactory(
+            reactor, random.SystemRandom().random, secrets.token_urlsafe, spool=self.spool
+        )
         self._pool = _make_pool(configuration, reactor, workers) if workers else None
         self._media: LocalMedia | WorkerPool = self._pool or LocalMedia(
             reactor,
             configuration.media_settings,
-            OutletFactory(reactor, random.SystemRandom().random, secrets.token_urlsafe).open,
+            self._outlets.open,
         )
         self._transport = SIPTransport(
             reactor,
@@ -193,6 +200,17 @@ class RecordingService(Service):
         if timer.active():
             timer.cancel()
         return idle
+
+    def late_deliveries(self, spool: Spool) -> LateDeliveries:
+        """The service that delivers what is in the spool."""
+        return LateDeliveries(
+            spool,
+            self._reactor,
+            time.time,
+            lambda: {each.name: each for each in self.configuration.destinations},
+            self._outlets.open_late,
+            LateSettings(max_age_s=self.configuration.spool.max_age_s),
+        )
 
     # --- another configuration ---------------------------------------------------------------
 
@@ -326,6 +344,9 @@ def make_service(
     recording = RecordingService(configuration, reactor)
     recording.setName("recording")  # type: ignore[no-untyped-call]
     recording.setServiceParent(service)  # type: ignore[no-untyped-call]
+    if recording.spool is not None:
+        late = recording.late_deliveries(recording.spool)
+        late.setServiceParent(service)  # type: ignore[no-untyped-call]
     words: tuple[Word, ...] = ()
     if configuration.webhooks:
         webhooks = make_webhooks(configuration, reactor)

@@ -26,6 +26,7 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 pytestmark = [pytest.mark.interop, needs("chromium", "chromedriver")]
 
+TOKEN = "secret"
 LAPTOP, PHONE = (1280, 800), (390, 844)
 
 
@@ -36,6 +37,7 @@ class Page:
         self.browser = browser
         self.url = url
         self.sip = sip
+        self._heard = 0
 
     def size(self, width: int, height: int) -> None:
         """A screen of so many pixels."""
@@ -73,7 +75,7 @@ class Page:
         """Type, to whatever has the focus."""
         self.browser.switch_to.active_element.send_keys(*keys)
 
-    def log_in(self, token: str = "secret") -> None:
+    def log_in(self, token: str = TOKEN) -> None:
         """Give the token, by the keyboard."""
         self.find("#token")
         self.keys(token, Keys.ENTER)
@@ -85,6 +87,14 @@ class Page:
                 "return document.documentElement.scrollWidth <= window.innerWidth"
             )
         )
+
+    def heard(self) -> int:
+        """How many messages with audio came."""
+        for entry in self.browser.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.webSocketFrameReceived":
+                self._heard += message["params"]["response"]["opcode"] == 2
+        return self._heard
 
     def errors(self) -> list[str]:
         """What the browser complains of, the network's own words about refused requests aside."""
@@ -200,21 +210,10 @@ def test_listening(page: Page, server: tuple[Server, int, int], call: object) ->
     page.keys("ear", Keys.ENTER)
     page.until_text("Stop listening")
     server[0].await_log("listens to call")
-    page.until(lambda: binary_frames(page) > 5)
+    page.until(lambda: page.heard() > 10)
     page.find("[data-act=listen]").click()
     page.until_text("Listen live")
     assert page.errors() == []
-
-
-def binary_frames(page: Page) -> int:
-    """Audio that the browser got since this was asked last."""
-    entries = [json.loads(entry["message"]) for entry in page.browser.get_log("performance")]
-    received = [
-        entry["message"]["params"]["response"]
-        for entry in entries
-        if entry["message"]["method"] == "Network.webSocketFrameReceived"
-    ]
-    return sum(response["opcode"] == 2 for response in received)
 
 
 @pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])

@@ -249,9 +249,10 @@ class Backlog:
         """The consumer has it all: the copy on disk is not needed any more."""
         copying = self._journal is not None and self._journal.state is Keeping.COPYING
         if copying and not self._ring and not self.unacknowledged:
-            self._forget_disk()
+            self.forget_disk()
 
-    def _forget_disk(self) -> None:
+    def forget_disk(self) -> None:
+        """Nothing that is on disk is needed any more."""
         if self._journal is not None:
             self._journal.release()
             self._fed = self.account.position
@@ -378,14 +379,14 @@ class Backlog:
         """What is on disk will not be recalled."""
         if self._on_disk:
             self._name_hole(self.account.position)
-        self._forget_disk()
+        self.forget_disk()
 
     def close_at(self, position: int) -> None:
         """The stream ends here for its consumer, though the call goes on."""
         before = self.account.delivered
         self.account.close_at(position)
         self.octets -= (before - self.account.delivered) * self.start.sample_octets
-        self._forget_disk()
+        self.forget_disk()
         self._given_up = True
 
     # --- the account -----------------------------------------------------------------------

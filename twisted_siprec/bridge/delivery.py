@@ -76,9 +76,9 @@ from .delivery_states import (
     Output,
     Puzzled,
     Send,
-    Spool,
     State,
     Tell,
+    ToSpool,
 )
 from .journal import Ending, Journal, Kept, Standing
 from .outflow import Outflow
@@ -270,7 +270,7 @@ class Delivery:
     def outputs(self) -> list[Output]:
         """What is to be done, in order; each is given once."""
         if self._journal is not None:
-            self._outputs.extend(Spool(order) for order in self._journal.orders())
+            self._outputs.extend(ToSpool(order) for order in self._journal.orders())
         drained, self._outputs = self._outputs, []
         return drained
 
@@ -596,6 +596,7 @@ class Delivery:
 
     def _finish(self, now: float) -> None:
         self._deadline = self._linger_until = self._outflow.resume_at = None
+        self._backlog.forget_disk()
         statistics = self._backlog.statistics(self._reconnects, self._complete)
         self._outputs.append(Finished(statistics))
 

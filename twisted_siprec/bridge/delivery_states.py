@@ -68,13 +68,13 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Spool:
+class ToSpool:
     """Something for the disk to keep, or to give back."""
 
     order: Order
 
 
-Output = Send | Disconnect | Tell | Puzzled | Finished | Spool
+Output = Send | Disconnect | Tell | Puzzled | Finished | ToSpool
 
 
 @dataclass(frozen=True, slots=True)

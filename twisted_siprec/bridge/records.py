@@ -90,7 +90,9 @@ def _unpacked(kind: Any, found: Any) -> Any:
     if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
         # A field that is not there has its default: it is younger than the record.
-        return kind(**{name: _unpacked(hints[name], found[name]) for name in hints if name in found})
+        return kind(
+            **{name: _unpacked(hints[name], found[name]) for name in hints if name in found}
+        )
     if issubclass(kind, Enum):
         return kind(found)
     if not isinstance(found, (int, float) if kind is float else kind):
@@ -125,9 +127,7 @@ def entry_to_octets(entry: Entry) -> bytes:
     """An octet for its kind, one for flags, then what it is."""
     if isinstance(entry, Sound):
         audio = entry.audio
-        flags = (
-            audio.silence | audio.discontinuity << 1 | audio.concealed << 2 | audio.held << 3
-        )
+        flags = audio.silence | audio.discontinuity << 1 | audio.concealed << 2 | audio.held << 3
         return bytes([_SOUND, flags]) + audio.samples.to_bytes(4, "big") + audio.payload
     if isinstance(entry, Span):
         return bytes([_SPAN, 0]) + entry.samples.to_bytes(8, "big") + entry.reason.encode()

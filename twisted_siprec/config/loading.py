@@ -90,7 +90,19 @@ def _read(root: Place) -> Configuration:
     configuration = Configuration(**values)
     _check_listeners(configuration, root)
     _check_sources(configuration, root)
-    return _with_routes(configuration, given)
+    return _with_spool(_with_routes(configuration, given), root)
+
+
+def _with_spool(configuration: Configuration, root: Place) -> Configuration:
+    """Note destinations that want a spool where there is none."""
+    if configuration.spool.directory is None:
+        for each in configuration.destinations:
+            if each.spool:
+                root.document.note(
+                    f"destinations.{each.name}.spool",
+                    'found "true", expected spool.directory to be given with it',
+                )
+    return configuration
 
 
 def _with_routes(configuration: Configuration, given: Mapping[str, Place]) -> Configuration:

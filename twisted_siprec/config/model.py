@@ -242,6 +242,20 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True)
+class SpoolConfiguration:
+    """Where what waits for consumers is kept, beyond the memory and beyond this process."""
+
+    directory: str | None = None
+    "None for no spool."
+    max_mb: int = 1_024
+    max_age_s: float = 86_400.0
+    "After the call; what could not be delivered until then is given up."
+    batch_ms: int = 200
+    key: Secret | None = None
+    "What it is encrypted with; None to write it as it is."
+
+
+@dataclass(frozen=True, slots=True)
 class ManholeConfiguration:
     """The operator's console over SSH."""
 
@@ -383,6 +397,7 @@ class Configuration:
     limits: CallLimits = field(default_factory=CallLimits)
     stopping: Stopping = field(default_factory=Stopping)
     pass_headers: tuple[str, ...] = ()
+    spool: SpoolConfiguration = field(default_factory=SpoolConfiguration)
     manhole: ManholeConfiguration = field(default_factory=ManholeConfiguration)
     web: WebConfiguration = field(default_factory=WebConfiguration)
     webhooks: tuple[Webhook, ...] = ()

@@ -32,6 +32,7 @@ from .model import (
     ServerTLS,
     Source,
     SourceLimits,
+    SpoolConfiguration,
     Stopping,
     Unknown,
     WebConfiguration,
@@ -309,6 +310,18 @@ STOPPING = Section(
 PASS_HEADERS = ListOf(HEADER_NAME, longest=64, lone=True)
 
 
+SPOOL = Section(
+    SpoolConfiguration,
+    {
+        "directory": Text("the name of a directory", longest=4_096),
+        "max_mb": Whole(1, 10_000_000, "megabytes"),
+        "max_age_s": Number(1, 31_536_000, "seconds"),
+        "batch_ms": Whole(10, 10_000, "milliseconds"),
+        "key": SecretOf(),
+    },
+)
+
+
 def _check_manhole(manhole: ManholeConfiguration, place: Place) -> None:
     if manhole.enabled and manhole.authorized_keys is None:
         place.fail("the key authorized_keys, as enabled is true", "none")
@@ -383,6 +396,7 @@ SECTIONS: dict[str, Reader[Any]] = {
     "limits": LIMITS,
     "stopping": STOPPING,
     "pass_headers": PASS_HEADERS,
+    "spool": SPOOL,
     "manhole": MANHOLE,
     "web": WEB,
     "log": LOG,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from ..bridge.delivery import Delivery
+from ..bridge.delivery import Delivery, Earlier
 from ..bridge.delivery_states import (
     DeliverySettings,
     Disconnect,
@@ -25,7 +25,9 @@ from ..bridge.delivery_states import (
     Puzzled,
     Send,
     Tell,
+    ToSpool,
 )
+from ..bridge.replay import Entry
 from ..dialects import dialect
 from ..dialects.base import Audio, Dialect, Event, Message, StreamStart
 from ..dialects.foreign import Foreign, Request
@@ -38,6 +40,8 @@ from .http_proxy import ProxyEndpoint
 from .link import Attempt, AttemptError, Leaving, Link, LinkSettings
 from .outlet import Outlet
 from .recordings import Recording, RecordingSettings
+from .spool import Spool
+from .spool_table import Shelved
 from .websocket import Handshake
 
 PORTS = {"ws": 80, "wss": 443}
@@ -67,13 +71,17 @@ class WebSocketOutlet:
         token: str,
         settings: OutletSettings,
         doors: Doors | None = None,
+        spool: Spool | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self._start = start
         self._report = report
         self._statistics: DeliveryStatistics | None = None
         self._waiting: list[Deferred[DeliveryStatistics]] = []
         spoken = dialect(start.destination)
-        self._delivery = Delivery(start, spoken, token, settings.delivery)
+        self._token = token
+        self._spool = spool
+        self._delivery = Delivery(start, spoken, token, settings.delivery, earlier)
         self._driver: Driver[Output] = Driver(self._delivery, reactor, self._do)
         self._link = Link(
             reactor,
@@ -106,6 +114,10 @@ class WebSocketOutlet:
     ) -> Deferred[DeliveryStatistics]:
         """No more comes; fires with the account, and never fails."""
         self._driver.attempt(self._delivery.stop, reason, duration_ms, channels)
+        return self.account()
+
+    def account(self) -> Deferred[DeliveryStatistics]:
+        """Fires once all was delivered, given up or put by."""
         done: Deferred[DeliveryStatistics] = Deferred()
         if self._statistics is not None:
             done.callback(self._statistics)
@@ -137,6 +149,16 @@ class WebSocketOutlet:
         """It does again."""
         self._driver.attempt(self._delivery.unblocked)
 
+    # --- what the spool answers --------------------------------------------------------
+
+    def recalled(self, entries: tuple[Entry, ...], through: int) -> None:
+        """This came back from the disk."""
+        self._driver.attempt(self._delivery.recalled, entries, through)
+
+    def written(self, kept: bool) -> None:
+        """What was put by is on disk, or is not."""
+        self._driver.attempt(self._delivery.written, kept)
+
     # --- what the delivery wants -------------------------------------------------------
 
     def _do(self, output: Output) -> None:
@@ -156,6 +178,10 @@ class WebSocketOutlet:
                     destination=self._start.destination.name,
                     reason=reason,
                 )
+            case ToSpool(order):
+                if self._spool is not None:
+                    shelved = Shelved(self._delivery.start, self._token, order)
+                    self._spool.carry_out(shelved, self)
             case Finished(statistics):
                 self._finish(statistics)
 
@@ -176,6 +202,8 @@ class OutletFactory:
     :param random: a number from 0 to 1.
     :param token: an unguessable word; for nonces and resumptions.
     :param wall_clock: POSIX seconds.
+    :param spool: for destinations that ask for one.
+    :ivar doors: what the outlets know of their destinations.
     """
 
     def __init__(
@@ -185,6 +213,7 @@ class OutletFactory:
         token: Callable[[], str],
         wall_clock: Callable[[], float] = time.time,
         settings: OutletSettings | None = None,
+        spool: Spool | None = None,
     ) -> None:
         self._reactor = reactor
         self._random = random
@@ -193,6 +222,7 @@ class OutletFactory:
         self._settings = settings or OutletSettings()
         self._tls = ConsumerTLS()
         self.doors = Doors()
+        self._spool = spool
 
     def open(self, start: StreamStart, report: Callable[[Report], None]) -> Outlet:
         """The outlet of a stream; it is connected in its own time."""
@@ -200,15 +230,34 @@ class OutletFactory:
             return Recording(
                 self._reactor, start, report, self._in_thread, self._settings.recording
             )
+        if self._spool is None and start.destination.spool:
+            start = replace(start, destination=replace(start.destination, spool=False))
+        return self._websocket(start, report, self._token(), None)
+
+    def open_late(
+        self, start: StreamStart, token: str, earlier: Earlier
+    ) -> Deferred[DeliveryStatistics]:
+        """Go on with a stream that is in the spool; fires with its account."""
+        return self._websocket(start, lambda report: None, token, earlier).account()
+
+    def _websocket(
+        self,
+        start: StreamStart,
+        report: Callable[[Report], None],
+        token: str,
+        earlier: Earlier | None,
+    ) -> WebSocketOutlet:
         return WebSocketOutlet(
             self._reactor,
             start,
             report,
             self._prepare,
             self._random,
-            self._token(),
+            token,
             self._settings,
             self.doors,
+            self._spool,
+            earlier,
         )
 
     def _in_thread(self, write: Callable[[], int]) -> Deferred[int]:

@@ -69,6 +69,8 @@ class Records(Service):
         self._waiting: OrderedDict[str, CallRecord] = OrderedDict()
         self._busy = False
         self._open = False
+        self._away = False
+        "The last job failed: the next one waits a while."
         self._batch = _BATCH
         self._timer: IDelayedCall | None = None
         self._remove_at = 0.0
@@ -88,7 +90,8 @@ class Records(Service):
         while len(self._waiting) > self._max_waiting:
             self._waiting.popitem(last=False)
             self._lose("the database does not keep up")
-        self._soon(0.0)
+        if not self._away:
+            self._soon(0.0)
 
     def _lose(self, why: str) -> None:
         """Told for the first of a thousand, counted always."""
@@ -125,7 +128,8 @@ class Records(Service):
     # --- one thing at a time ---------------------------------------------------------------
 
     def _soon(self, delay_s: float) -> None:
-        if self.running and not self._busy and self._timer is None:
+        if self.running and not self._busy:
+            self._cancel_timer()
             self._timer = self._clock.callLater(delay_s, self._work)
 
     def _work(self) -> None:
@@ -150,7 +154,7 @@ class Records(Service):
         job.addErrback(self._fault)
 
     def _done(self, result: object, batch: list[CallRecord]) -> None:
-        self._busy = False
+        self._busy = self._away = False
         if not self._open:
             self._open = True
         elif batch:
@@ -160,7 +164,7 @@ class Records(Service):
 
     def _failed(self, failure: Failure, batch: list[CallRecord]) -> None:
         """Try again; where it may be a row's fault, one by one, without those that are to blame."""
-        self._busy = False
+        self._busy, self._away = False, True
         transient = any(kind.__name__ in TRANSIENT for kind in type(failure.value).__mro__)
         if len(batch) == 1 and not transient:
             self._lose(failure.getErrorMessage())

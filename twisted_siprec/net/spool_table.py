@@ -29,12 +29,18 @@ from .spool_cipher import Cipher, SealError
 T = TypeVar("T")
 
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS streams ("
-    " id TEXT PRIMARY KEY, destination TEXT NOT NULL, stored_at REAL NOT NULL,"
-    " token BLOB NOT NULL, start BLOB NOT NULL, standing BLOB NOT NULL, ending BLOB)",
-    "CREATE TABLE IF NOT EXISTS entries ("
-    " stream TEXT NOT NULL, ordinal INTEGER NOT NULL, position INTEGER NOT NULL,"
-    " end INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (stream, ordinal))",
+    """
+    CREATE TABLE IF NOT EXISTS streams (
+        id TEXT PRIMARY KEY, destination TEXT NOT NULL, stored_at REAL NOT NULL,
+        token BLOB NOT NULL, start BLOB NOT NULL, standing BLOB NOT NULL, ending BLOB
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS entries (
+        stream TEXT NOT NULL, ordinal INTEGER NOT NULL, position INTEGER NOT NULL,
+        end INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (stream, ordinal)
+    )
+    """,
 )
 _NEEDED = "(end > ? OR position >= ?)"
 "Of an entry, with the position that a stream stands at twice."

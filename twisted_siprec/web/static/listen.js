@@ -3,12 +3,13 @@
 import { h, span } from "./dom.js";
 
 const BARS = 600; // of a waveform, 20 a second
+const SINCE = "The waveform and the gaps begin when this page is opened.";
 const AHEAD_S = 0.4; // audio is played this long after it came, for what is late
 
 export function listening(app) {
   const channels = new Map();
   const meters = h("div", { class: "meters" });
-  const note = h("p", { class: "dim" }, "The waveform and the gaps begin when this page is opened.");
+  const note = h("p", { class: "dim", role: "status" }, SINCE);
   const gaps = h("ol", { class: "plain moments", "aria-label": "Gaps", hidden: true });
   const hear = h("button", { "data-act": "listen", "aria-pressed": "false", onclick: toggle }, "Listen live");
   const element = h("section", { class: "card", hidden: true },
@@ -34,9 +35,18 @@ export function listening(app) {
 
   function stop() {
     if (player) app.send({ type: "listen", on: false });
+    silence();
+    shown(false);
+  }
+
+  function silence() {
     player?.close();
     player = app.audio = null;
-    shown(false);
+  }
+
+  function say(text, tone) {
+    note.textContent = text;
+    note.className = tone;
   }
 
   function shown(on) {
@@ -105,7 +115,11 @@ export function listening(app) {
       element.hidden = !live && !channels.size;
       hear.hidden = !live || !app.mayListen;
       if (live && app.socket?.readyState === WebSocket.OPEN) meter(true);
-      if (!live) { stop(); metering = false; note.textContent = "The call is over."; }
+      if (!live) {
+        stop();
+        metering = false;
+        say("The call is over.", "dim");
+      }
       for (const each of call.channels) {
         const who = call.description?.participants.find((one) => one.id === each.participant_id);
         const words = [who?.name || each.label || `channel ${each.index}`, each.role && `(${each.role})`];
@@ -115,12 +129,25 @@ export function listening(app) {
     received(message) {
       if (message.type === "levels") levels(message);
       else if (message.type === "gap") gap(message);
-      else if (message.type === "listening") shown(message.on);
-      else if (message.type === "refused") { note.textContent = message.detail; note.className = "bad"; player?.close(); player = app.audio = null; }
+      else if (message.type === "listening") {
+        shown(message.on);
+        say(SINCE, "dim");
+      } else if (message.type === "refused") {
+        say(message.detail, "bad");
+        silence();
+      }
     },
     connected() { metering = false; },
-    disconnected() { metering = false; player?.close(); player = app.audio = null; shown(false); },
-    leave() { stop(); meter(false); cancelAnimationFrame(frame); },
+    disconnected() {
+      metering = false;
+      silence();
+      shown(false);
+    },
+    leave() {
+      stop();
+      meter(false);
+      cancelAnimationFrame(frame);
+    },
   };
 }
 
