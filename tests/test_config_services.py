@@ -77,12 +77,16 @@ webhook_queue: {file: q, max_events: 1, max_dead: 0, max_unwritten_octets: 65536
             ),
             [
                 '2: webhooks[0].url: found "ws://a", expected http://HOST… or https://HOST…',
-                "3: webhooks[1].url: found a user or a password in the URL, expected a URL "
-                "without them: use bearer",
+                (
+                    "3: webhooks[1].url: found a user or a password in the URL, expected a URL "
+                    "without them: use bearer"
+                ),
                 '4: webhooks[2].events[0]: found "call.begun", expected one of '
                 + ", ".join(WEBHOOK_EVENTS),
-                "5: webhooks[3].secret: found a secret in the text, expected {file: NAME} or "
-                "{environment: NAME}",
+                (
+                    "5: webhooks[3].secret: found a secret in the text, expected {file: NAME} or "
+                    "{environment: NAME}"
+                ),
             ],
         )
 

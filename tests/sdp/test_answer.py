@@ -10,18 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_siprec.errors import RemoteError
 from twisted_siprec.plan import Codec, StreamPlan, StreamPorts
-from twisted_siprec.sdp.answer import (
-    Negotiation,
-    Refusal,
-    accept_answer,
-    answer,
-    first_offer,
-    negotiate,
-    offer_again,
-    versioned,
-)
+from twisted_siprec.sdp.answer import answer, versioned
 from twisted_siprec.sdp.description import Direction, Origin, SessionDescription
 from twisted_siprec.sdp.formats import offerable
+from twisted_siprec.sdp.negotiation import Negotiation, Refusal, negotiate
+from twisted_siprec.sdp.offer import accept_answer, first_offer, intended
 
 SUPPORTED = frozenset({"PCMU", "PCMA", "G722", "TELEPHONE-EVENT", "CN"})
 ORIGIN = Origin("7", "1", "198.51.100.1")
@@ -355,7 +348,8 @@ class OwnOfferTests(SynchronousTestCase):
     def test_first(self) -> None:
         """One recvonly m-line for each label, with every codec."""
         offer = first_offer(offerable(frozenset({"PCMU", "TELEPHONE-EVENT"})), ("1", "2"))
-        text = bytes(offer_again(offer, ports(0, 1), "198.51.100.1", ORIGIN)).decode()
+        wanted = intended(offer, paused=False, dropped=())
+        text = bytes(answer(wanted, ports(0, 1), "198.51.100.1", ORIGIN)).decode()
         self.assertEqual(
             text.split("\r\n")[5:-1],
             [
@@ -379,7 +373,8 @@ class OwnOfferTests(SynchronousTestCase):
         first = negotiate(
             parsed("m=audio 2 RTP/AVP 0", "a=inactive", "m=audio 0 RTP/AVP 0"), SUPPORTED
         )
-        ours = offer_again(first, ports(0), "198.51.100.1", ORIGIN)
+        wanted = intended(first, paused=False, dropped=())
+        ours = answer(wanted, ports(0), "198.51.100.1", ORIGIN)
         self.assertEqual([each.port for each in ours.media], [30000, 0])
         self.assertEqual(ours.media[0].direction, Direction.RECVONLY)
 

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_siprec.errors import RemoteError
 from twisted_siprec.plan import SRTPKey, StreamPorts
-from twisted_siprec.sdp.answer import Negotiation, Refusal, answer, negotiate, offer_again
+from twisted_siprec.sdp.answer import answer
 from twisted_siprec.sdp.crypto import (
     KEY_OCTETS,
     Crypto,
@@ -20,6 +20,8 @@ from twisted_siprec.sdp.crypto import (
     without_keys,
 )
 from twisted_siprec.sdp.description import Origin, SessionDescription
+from twisted_siprec.sdp.negotiation import Negotiation, Refusal, negotiate
+from twisted_siprec.sdp.offer import intended
 
 CM_80 = "AES_CM_128_HMAC_SHA1_80"
 KEY = bytes(range(30))
@@ -265,6 +267,7 @@ class PolicyTests(SynchronousTestCase):
         self.assertEqual((before.send, before.receive[0].octets), (after.send, KEY))
         self.assertEqual(after.receive[0].octets, OTHER)
         ports = [StreamPorts(index, 20000 + 2 * index, 20001 + 2 * index) for index in range(3)]
-        again = bytes(offer_again(second, ports, "198.51.100.1", Origin("1", "1", "0.0.0.0")))
+        wanted = intended(second, paused=False, dropped=())
+        again = bytes(answer(wanted, ports, "198.51.100.1", Origin("1", "1", "0.0.0.0")))
         self.assertIn(b64encode(b"\xaa" * 30), again)
         self.assertNotIn(OTHER_TEXT.encode(), again)

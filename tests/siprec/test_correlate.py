@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.sdp.answer import NegotiatedStream
 from twisted_siprec.sdp.description import Media
+from twisted_siprec.sdp.negotiation import NegotiatedStream
 from twisted_siprec.siprec.correlate import Correlation, correlate
 from twisted_siprec.siprec.identity import NamedParty
 from twisted_siprec.siprec.metadata import read_metadata

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.web_fakes import FakeServer
 from twisted_siprec.net.call_events import CallForgotten, CallMoved, CallOffered
+from twisted_siprec.plan import StreamStatistics
 from twisted_siprec.web.api import API
 from twisted_siprec.web.feed import RECENT, Feed, Viewer
 from twisted_siprec.web.metrics import Metrics
@@ -56,16 +57,39 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual([row["id"] for row in first["changed"]], ["3f2a"])
         self.assertNotIn("seconds", first["changed"][0])
         self.assertEqual(first["status"]["draining"], False)
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         [second] = self.screen.take()
         self.assertEqual((second["changed"], second["gone"]), ([], []))
         self.server.happen(CallMoved("3f2a", "paused"), CallOffered("b", "c2", "sbc"))
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         [third] = self.screen.take()
         self.assertEqual(
             [(row["id"], row["state"]) for row in third["changed"]],
             [("3f2a", "paused"), ("b", "offered")],
         )
+
+    def test_slices(self) -> None:
+        """Many rows are made in parts, and all come at once, in order."""
+        for number in range(95):
+            self.server.happen(CallOffered(f"id{number}", "c", "sbc"))
+        self.feed.join(self.viewer)
+        self.screen.take()
+        for number in range(95):
+            self.server.happen(CallMoved(f"id{number}", "recording"))
+        made: list[str] = []
+        streams = self.server.streams
+
+        def count(id: str) -> tuple[StreamStatistics, ...]:
+            made.append(id)
+            return streams(id)
+
+        self.server.streams = count  # type: ignore[method-assign]
+        self.clock.advance(0.1)
+        self.assertEqual(len(made), 10)
+        self.assertEqual(self.screen.take(), [])
+        self.clock.pump([0.1] * 9)
+        [shown] = self.screen.take()
+        self.assertEqual([row["id"] for row in shown["changed"]], [f"id{n}" for n in range(95)])
 
     def test_ended(self) -> None:
         """An ended call stays a row, until there are many younger ones."""
@@ -73,12 +97,12 @@ class FeedTests(SynchronousTestCase):
         self.feed.join(self.viewer)
         self.server.happen(CallForgotten("3f2a"))
         self.screen.take()
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         [shown] = self.screen.take()
         self.assertEqual(shown["changed"][0]["state"], "ended")
         for number in range(RECENT):
             self.server.happen(CallOffered(str(number), "c", "s"), CallForgotten(str(number)))
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         [shown] = self.screen.take()
         self.assertEqual((len(shown["changed"]), shown["gone"]), (RECENT, ["3f2a"]))
 
@@ -90,14 +114,14 @@ class FeedTests(SynchronousTestCase):
         self.feed.follow(self.viewer, "3f2a")
         [call] = self.screen.take()
         self.assertEqual((call["type"], call["id"], call["call"]["id"]), ("call", "3f2a", "3f2a"))
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         self.assertEqual([each["type"] for each in self.screen.take()], ["calls"])
         self.server.happen(CallMoved("3f2a", "paused"))
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         self.assertEqual([each["type"] for each in self.screen.take()], ["calls", "call"])
         self.feed.follow(self.viewer, None)
         self.server.happen(CallMoved("3f2a", "recording"))
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         self.assertEqual([each["type"] for each in self.screen.take()], ["calls"])
 
     def test_forgotten(self) -> None:
@@ -105,7 +129,7 @@ class FeedTests(SynchronousTestCase):
         self.feed.join(self.viewer)
         self.feed.follow(self.viewer, "nope")
         self.assertEqual(self.screen.take()[-1], {"type": "call", "id": "nope", "call": None})
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         self.assertEqual([each["type"] for each in self.screen.take()], ["calls"])
 
     def test_slow(self) -> None:
@@ -115,10 +139,10 @@ class FeedTests(SynchronousTestCase):
         self.screen.take()
         self.screen.ready = False
         self.server.happen(CallMoved("3f2a", "paused"))
-        self.clock.pump([1] * 100)
+        self.clock.pump([0.1] * 100)
         self.assertEqual(self.screen.take(), [])
         self.screen.ready = True
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         self.assertEqual(self.screen.take()[0]["changed"][0]["state"], "paused")
 
     def test_nobody(self) -> None:
@@ -137,8 +161,8 @@ class FeedTests(SynchronousTestCase):
         self.feed.join(self.viewer)
         self.screen.take()
         calls, self.server.calls = self.server.calls, lambda: 1 / 0  # type: ignore[assignment,return-value]
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.server.calls = calls  # type: ignore[method-assign]
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         self.assertEqual(len(self.screen.take()), 1)

@@ -114,7 +114,7 @@ class LiveSocketTests(SynchronousTestCase):
         welcome, calls = self.greet()
         self.assertEqual(welcome, {"type": "welcome", "listen": True})
         self.assertEqual((calls["type"], calls["changed"][0]["id"]), ("calls", "3f2a"))
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         self.assertEqual([each["type"] for each in self.messages()], ["calls"])
 
     def test_wrong_token(self) -> None:
@@ -255,10 +255,10 @@ class LiveSocketTests(SynchronousTestCase):
         """While the connection takes no more, nothing is sent."""
         self.greet()
         self.transport.producer.pauseProducing()
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         self.assertEqual(self.frames(), [])
         self.transport.producer.resumeProducing()
-        self.clock.advance(1)
+        self.clock.pump([0.1] * 10)
         self.assertEqual(len(self.messages()), 1)
 
     def test_no_websocket(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from ..plan import (
@@ -25,6 +25,9 @@ from ..plan import (
     StreamStatistics,
 )
 from ..sip import events as sip
+
+_ASKED = frozenset({(401, "Unauthorized"), (401, "Stale Nonce")})
+"How requests are refused that are sent again with credentials."
 
 
 class CallLog:
@@ -77,7 +80,10 @@ class CallLog:
     ) -> None:
         """A request got an error."""
         self.counters[f"refused: {status}"] += 1
-        self._log.info(
+        # Who authenticates is refused once for each request: that is no news.
+        asked = (status, reason) in _ASKED
+        self._log.emit(
+            LogLevel.debug if asked else LogLevel.info,
             "{call_id} {method} from {source} refused: {status} {reason}",
             call_id=call_id or "-",
             method=method,

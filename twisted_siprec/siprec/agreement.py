@@ -10,8 +10,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..plan import StreamPlan, StreamPorts
-from ..sdp.answer import Negotiation, answer, offer_again, versioned
+from ..sdp.answer import answer, versioned
 from ..sdp.description import Origin, SessionDescription
+from ..sdp.negotiation import Negotiation
+from ..sdp.offer import intended, restrained
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What we want otherwise than the SRC offers it."""
+
+    paused: bool = False
+    "Every stream is inactive."
+    dropped: frozenset[int] = frozenset()
+    "The m-lines that have port 0."
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +38,8 @@ class Agreement:
     ports: tuple[StreamPorts, ...] = ()
     sent: SessionDescription | None = None
     "The last SDP of ours."
+    intent: Intent = Intent()
+    "What of ours is in it."
 
     @classmethod
     def of(cls, identity: str, address: str) -> Agreement:
@@ -35,10 +49,21 @@ class Agreement:
         return cls(str(int.from_bytes(digest[:7], "big")), address)
 
     def negotiated(self, negotiation: Negotiation) -> Agreement:
-        """With this in place of what was agreed on. The ports of closed streams are gone."""
+        """
+        With this in place of what was agreed on, so far as we want it. The ports of
+        closed streams are gone; another stream in the place of a dropped one is taken.
+        """
+        before = {stream.index: stream.label for stream in self._negotiated.streams}
+        dropped = frozenset(
+            stream.index
+            for stream in negotiation.streams
+            if stream.index in self.intent.dropped and stream.label == before.get(stream.index)
+        )
+        intent = replace(self.intent, dropped=dropped)
+        negotiation = restrained(negotiation, paused=intent.paused, dropped=dropped)
         kept = {stream.index for stream in negotiation.accepted}
         ports = tuple(each for each in self.ports if each.index in kept)
-        return replace(self, negotiation=negotiation, ports=ports)
+        return replace(self, negotiation=negotiation, ports=ports, intent=intent)
 
     def bound(self, ports: Iterable[StreamPorts]) -> Agreement:
         """With the ports that the media plane has bound."""
@@ -62,7 +87,17 @@ class Agreement:
 
     def offered(self) -> Agreement:
         """With our offer as :attr:`sent`."""
-        return self._sending(offer_again(self._negotiated, self.ports, self.address, self._origin))
+        return self._sending(answer(self.wanted, self.ports, self.address, self._origin))
+
+    @property
+    def wanted(self) -> Negotiation:
+        """What our offer asks for."""
+        intent = self.intent
+        return intended(self._negotiated, paused=intent.paused, dropped=intent.dropped)
+
+    def intending(self, intent: Intent) -> Agreement:
+        """With what we want from now on; the next SDP of ours says it."""
+        return replace(self, intent=intent)
 
     @property
     def body(self) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..plan import ChannelPlan
-from ..sdp.answer import NegotiatedStream
+from ..sdp.negotiation import NegotiatedStream
 from .document import StreamElement
 from .extensions import value_of
 from .identity import NamedParty

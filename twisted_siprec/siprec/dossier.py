@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from ..plan import ChannelPlan, Description, Participant, ParticipantEvent
-from ..sdp.answer import NegotiatedStream
+from ..sdp.negotiation import NegotiatedStream
 from ..sip.message import Request
 from .correlate import Correlation, correlate
 from .document import Document

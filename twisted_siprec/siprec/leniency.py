@@ -21,6 +21,8 @@ WARNINGS: dict[str, str] = {
     "sip-bad-answer": "the answer to our offer cannot be used",
     "sip-bad-re-offer": "an offer within the dialog was refused",
     "sip-no-ports": "the media plane refused a change",
+    "sip-re-invite-refused": "a re-INVITE of ours was refused; recording goes on as it was",
+    "sip-re-invite-unanswered": "a re-INVITE of ours had no answer; recording goes on as it was",
     "dtmf-malformed": "an INFO with a key press cannot be understood",
     # The body.
     "body-malformed": "the body cannot be understood",
@@ -79,6 +81,8 @@ ADVICE: dict[str, str] = {
     "sip-bad-answer": "Accept at least one audio stream and codec of the offer in our 200.",
     "sip-bad-re-offer": "The log has the reason of the refusal; keep all m-lines in a new offer.",
     "sip-no-ports": "Nothing: widen media.ports here.",
+    "sip-re-invite-refused": "Take offers of the recorder (RFC 7866 section 7.2).",
+    "sip-re-invite-unanswered": "Answer requests of the recorder within the dialog (RFC 3261).",
     "dtmf-malformed": "Send Signal= and Duration= in application/dtmf-relay.",
     "body-malformed": "Send a body that is of the type that its Content-Type says.",
     "body-type-missing": "Send a Content-Type with every body and every part.",

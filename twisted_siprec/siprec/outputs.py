@@ -4,6 +4,7 @@ What a recording session asks for, and what it is configured with.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -62,6 +63,14 @@ class SessionPolicy:
     retry_after_s: int = 2
     request_snapshots: bool = False
     "Ask for a complete snapshot where the metadata begins with a partial update."
+    pause_src: bool = False
+    "The SRC is asked to send nothing while the operator pauses; some SRCs end the call at that."
+    glare_delay_s: Callable[[], float] = lambda: 1.0
+    "How long to wait before a re-INVITE that met one of the SRC's is sent again: 0 to 2, by lot."
+    max_attempts: int = 5
+    "So often a re-INVITE of ours is sent that meets requests of the SRC's."
+    hide: frozenset[str] = frozenset()
+    "What of the metadata is not passed on, by its names in :mod:`~.hidden`."
     body_limits: BodyLimits = field(default_factory=BodyLimits)
     metadata_limits: MetadataLimits = field(default_factory=MetadataLimits)
 
@@ -132,6 +141,17 @@ class SendUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class SendInvite:
+    """
+    Send a re-INVITE with this offer; to be answered by ``answered``. Where it cannot be
+    sent now, that is as if its answer were 491.
+    """
+
+    dialog: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something was odd in what the SRC sent, told once for each recording session."""
 
@@ -155,6 +175,7 @@ Output = (
     | Refuse
     | SendBye
     | SendUpdate
+    | SendInvite
     | Warned
     | Changed
 )

@@ -10,11 +10,12 @@ from enum import Enum
 
 from ..errors import RemoteError
 from ..plan import ParticipantEvent
-from ..sdp.answer import Negotiation, accept_answer, first_offer, negotiate
 from ..sdp.crypto import Secrecy
 from ..sdp.description import SessionDescription
 from ..sdp.formats import offerable
-from ..sip.message import Request
+from ..sdp.negotiation import Negotiation, negotiate
+from ..sdp.offer import accept_answer, first_offer
+from ..sip.message import Request, Response
 from .agreement import Agreement
 from .content import Content
 from .document import Document
@@ -106,19 +107,19 @@ def propose(
 
 
 def conclude(
-    request: Request, agreement: Agreement, dossier: Dossier, policy: SessionPolicy, now_text: str
+    message: Request | Response, agreement: Agreement, dossier: Dossier, policy: SessionPolicy, now_text: str
 ) -> Proposal:
     """
-    Weigh the ACK to a 200 with our offer; it has the answer.
+    Weigh the answer to our offer: in the ACK to a 200 of ours, or in the 200 to our INVITE.
 
-    :raises RemoteError: where it has none, or none that can be used.
+    :raises RemoteError: where there is none, or none that can be used.
     """
-    content = read_content(request, policy)
+    content = read_content(message, policy)
     if content.sdp is None or agreement.negotiation is None:
-        raise RemoteError(488, "the ACK has no answer")
+        raise RemoteError(488, "there is no answer")
     described = SessionDescription.parse(content.sdp)
     negotiation = accept_answer(
-        agreement.negotiation,
+        agreement.wanted,
         described,
         policy.codecs,
         profiles=policy.srtp.profiles,
@@ -142,17 +143,17 @@ def told(
     return dossier.warned(content.warnings).learnt(document, now_text)
 
 
-def read_content(request: Request, policy: SessionPolicy) -> Content:
+def read_content(message: Request | Response, policy: SessionPolicy) -> Content:
     """
-    The body of a request.
+    The body of a message.
 
     :raises RemoteError: 415.
     """
     return Content.read(
-        request.body,
-        request.headers.get("Content-Type"),
-        content_encoding=request.headers.get("Content-Encoding"),
-        disposition=request.headers.get("Content-Disposition"),
+        message.body,
+        message.headers.get("Content-Type"),
+        content_encoding=message.headers.get("Content-Encoding"),
+        disposition=message.headers.get("Content-Disposition"),
         strict=policy.strict,
         limits=policy.body_limits,
     )

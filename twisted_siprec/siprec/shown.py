@@ -16,16 +16,23 @@ from ..plan import (
     StreamPlan,
 )
 from .dossier import Dossier
+from .hidden import without
+from .leniency import Oddity
 
 
 class Shown:
-    """The media plane's view of a recording session: whole, and only told when it changes."""
+    """
+    The media plane's view of a recording session: whole, and only told when it changes.
 
-    def __init__(self, identity: str) -> None:
+    :param hide: what consumers are not told, by its names in :mod:`~.hidden`.
+    """
+
+    def __init__(self, identity: str, hide: frozenset[str] = frozenset()) -> None:
         self.include_xml = False
         "A destination asks for the metadata as it came."
         self.paused_by_policy = False
         self._identity = identity
+        self._hide = hide
         self._last = self.update(Dossier(identity, ""), ())
 
     @property
@@ -62,13 +69,18 @@ class Shown:
         streams: tuple[StreamPlan, ...],
         events: tuple[ParticipantEvent, ...] = (),
     ) -> BridgeUpdate | None:
-        """What it is told of a change; None where nothing is different but warnings."""
+        """What it is told of a change; None where nothing is different."""
         return self._different(self.update(dossier, streams), events)
 
     def policy_change(self, paused: bool) -> BridgeUpdate | None:
         """What it is told when the operator pauses or resumes."""
         self.paused_by_policy = paused
         return self._different(self._with_pause(self._last), ())
+
+    def warned(self, warnings: tuple[Oddity, ...]) -> BridgeUpdate | None:
+        """What it is told where nothing is new but that something was odd."""
+        description = replace(self._last.description, warnings=warnings)
+        return self._different(replace(self._last, description=description), ())
 
     def key(self, pressed: KeyPress) -> BridgeUpdate:
         """What it is told of a key press."""
@@ -81,7 +93,7 @@ class Shown:
                 bridge=self._identity,
                 streams=streams,
                 channels=dossier.channels,
-                description=dossier.description(self.include_xml),
+                description=without(dossier.description(self.include_xml), self._hide),
             )
         )
 
@@ -97,8 +109,8 @@ class Shown:
         self, fresh: BridgeUpdate, events: tuple[ParticipantEvent, ...]
     ) -> BridgeUpdate | None:
         last, self._last = self._last, fresh
-        described = bare(fresh.description) != bare(last.description)
-        if described or events or fresh != replace(last, description=fresh.description):
+        described = fresh.description != last.description
+        if events or fresh != last:
             return replace(fresh, described=described, events=events)
         return None
 

@@ -23,6 +23,8 @@ from .records import CallRecord, CallRecords
 EVERY_S = 1.0
 RECENT = 50
 "Ended calls that a viewer is shown without asking."
+SLICES = 10
+"The rows are made in so many parts of a second: a thousand at once would hold up the loop."
 
 
 class Screen(Protocol):
@@ -91,13 +93,18 @@ class Feed:
         self._every_s = every_s
         self._viewers: list[Viewer] = []
         self._timer: IDelayedCall | None = None
+        self._records_now: list[CallRecord] = []
+        "Those of this second, and how many of its slices are done."
+        self._slice = 0
+        self._rows: dict[str, bodies.Body] = {}
 
     def join(self, viewer: Viewer) -> None:
         """Somebody looks."""
         self._viewers.append(viewer)
-        self._show([viewer])
+        self._show([viewer], {record.id: self._row(record) for record in self._shown()})
         if self._timer is None:
-            self._timer = self._clock.callLater(self._every_s, self._look)
+            self._slice = 0
+            self._arm()
 
     def leave(self, viewer: Viewer) -> None:
         """Somebody looks no more. Leaving twice is allowed."""
@@ -112,16 +119,32 @@ class Feed:
         viewer.follow(id)
         self._show_call(viewer)
 
+    def _arm(self) -> None:
+        self._timer = self._clock.callLater(self._every_s / SLICES, self._look)
+
     def _look(self) -> None:
-        self._timer = self._clock.callLater(self._every_s, self._look)
+        self._arm()
         try:
-            self._show(self._viewers)
+            self._go_on()
         except Exception:  # noqa: BLE001 - the page may be wrong for once, but not for good
+            self._slice = 0
             self._log.failure("web: the live page cannot be shown")
 
-    def _show(self, viewers: list[Viewer]) -> None:
-        shown = [*self._records.current, *islice(self._records.past(), RECENT)]
-        rows = {record.id: self._row(record) for record in shown}
+    def _go_on(self) -> None:
+        """Make a part of the rows; with the last of them, show them."""
+        if self._slice == 0:
+            self._records_now, self._rows = self._shown(), {}
+        for record in self._records_now[self._slice :: SLICES]:
+            self._rows[record.id] = self._row(record)
+        self._slice = (self._slice + 1) % SLICES
+        if self._slice == 0:
+            order = (record.id for record in self._records_now)
+            self._show(self._viewers, {id: self._rows[id] for id in order})
+
+    def _shown(self) -> list[CallRecord]:
+        return [*self._records.current, *islice(self._records.past(), RECENT)]
+
+    def _show(self, viewers: list[Viewer], rows: dict[str, bodies.Body]) -> None:
         status = self._status()
         now = bodies.timestamp(self._wall())
         for viewer in list(viewers):
