@@ -162,7 +162,7 @@ def arrivals(
             elif how == "junk":
                 octets = b"\x80"
             elif how == "long":
-                octets = packet(stream, number, payload=bytes(4000))
+                octets = packet(stream, number, payload=bytes(1900))
             elif how == "leap":
                 octets = packet(stream, number, timestamp=number * 160 + 900_000)
             elif how == "early":
@@ -239,11 +239,7 @@ class ConvoyTests(SynchronousTestCase):
     def test_each_way(self) -> None:
         """Each way to be odd, by itself and in the middle of a call; it goes together again."""
         for way in WAYS:
-            try:
-                batch = self.both(calls=1, packets=50, spoiled={(0, 22): way})
-            except Exception as e:
-                print(way, str(e)[:400])
-                continue
+            batch = self.both(calls=1, packets=50, spoiled={(0, 22): way})
             self.assertEqual(batch.most, 2, way)
 
     def test_layouts(self) -> None:

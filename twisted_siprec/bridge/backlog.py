@@ -90,6 +90,8 @@ class Backlog:
         self._given_up = False
         self._journal = journal
         self._fed = begin.position
+        self._kept_from = begin.position
+        "The position from which on all that is needed is on disk, if anything is."
         "The position up to which the ring was fed; what is behind it is on disk."
 
     def __bool__(self) -> bool:
@@ -209,8 +211,10 @@ class Backlog:
         self._fed = max(self._fed, end_of(entry))
         if journal is not None and journal.state is Keeping.RESTING:
             self._fold(self._ring.make_room())
-            if self._ring.is_full or self._ring.waiting_samples > journal.after_samples:
-                journal.copy(self._ring.waiting(), self.standing())
+            if self._ring.is_full or self._ring.unsent_samples > journal.after_samples:
+                copied = self._ring.unsent()
+                self._kept_from = copied[0].position if copied else self._fed
+                journal.copy(copied, self.standing())
 
     # --- the disk ---------------------------------------------------------------------
 
@@ -258,11 +262,20 @@ class Backlog:
             self._fed = self.account.position
 
     def standing(self) -> Standing:
-        """What became of all that is not needed any more."""
+        """
+        What became of all that is not needed any more. What was sent before
+        anything was kept is not on disk, and counts as delivered.
+        """
+        return self._standing_at(max(self._safe, self._kept_from))
+
+    @property
+    def _safe(self) -> int:
+        """What is before this need not be sent again, whatever becomes of the connection."""
         if self.acknowledged is None:
-            position = self.head
-        else:
-            position = min(self.acknowledged_position, self.head)
+            return self.head
+        return min(self.acknowledged_position, self.head)
+
+    def _standing_at(self, position: int) -> Standing:
         after = self.account.between(position, self.account.position)
         return Standing(
             position,
@@ -274,10 +287,12 @@ class Backlog:
             self.replayed,
         )
 
-    def put_by(self, ending: Ending, standing: Standing) -> None:
+    def put_by(self, ending: Ending) -> Standing:
         """The call is over: what waits is for later."""
+        standing = self._standing_at(self._safe)
         if self._journal is not None:
             self._journal.put_by(tuple(self._ring.waiting()), standing, ending)
+        return standing
 
     def end_at(self, position: int) -> None:
         """A stream of an earlier time is known to end there."""
@@ -351,6 +366,7 @@ class Backlog:
         if frame > self.next_frame:
             return False
         self._ring.rewind(frame)
+        self._ring.skip_sent(frame)
         has = self._frames.end_of(frame - 1) if frame else 0
         entry = self._ring.peek()
         first = self.fed if entry is None else entry.position

@@ -181,12 +181,13 @@ class Consumers:
         """What consumers get now; None for nothing."""
         parts: list[tuple[int, tuple[Item, ...]]] = []
         leaving, self._leaving = self._leaving, []
-        for track in [*leaving, *(t for r in self._renditions for t in r.tracks.values())]:
-            items = track.drain()
-            if items:
-                parts.append((track.outlet, items))
+        for tracks in (leaving, *(known.tracks.values() for known in self._renditions)):
+            for track in tracks:
+                items = track.drain()
+                if items:
+                    parts.append((track.outlet, items))
+        if not (self._opened or self._stopped):
+            return Block(parts=tuple(parts)) if parts else None
         opened, self._opened = tuple(self._opened), []
         stopped, self._stopped = tuple(self._stopped), []
-        if not (parts or opened or stopped):
-            return None
         return Block(opened, tuple(parts), stopped)

@@ -503,6 +503,9 @@ class Delivery:
         self._deadline = None
         if self._ending is None:
             self._backlog.unpause()
+        if self._journal is not None and self._backlog.acknowledged is not None:
+            # Before there is no room for it any more:
+            self._backlog.rewind_unsafe()
 
     def _lost_early(self, now: float) -> None:
         """The consumer vanished before it had confirmed the end: it may come back for it."""
@@ -584,11 +587,10 @@ class Delivery:
             self._backlog.rewind_unsafe()
         else:
             self._backlog.forget_sent()
-        self._standing = self._backlog.standing()
         reason, duration_ms, channels = self._ending or (EndReason.ERROR, 0, ())
         final_position = self._backlog.account.position
         ending = Ending(reason, duration_ms, channels, final_position)
-        self._backlog.put_by(ending, self._standing)
+        self._standing = self._backlog.put_by(ending)
 
     def _leave_for_later(self, now: float) -> None:
         statistics = self._backlog.statistics(self._reconnects, False, self._standing)

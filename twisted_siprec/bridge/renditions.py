@@ -98,8 +98,9 @@ class Track:
 
     def drain(self) -> tuple[Item, ...]:
         """What is to be handed over now."""
-        items, self._items = self._items, []
-        return tuple(items)
+        items = tuple(self._items)
+        self._items.clear()
+        return items
 
 
 class Rendition:

@@ -69,6 +69,8 @@ class ReplayRing:
         self._samples = 0
         self._octets = 0
         self.waiting_samples = 0
+        self.unsent_samples = 0
+        "Of those that wait, the ones that no connection was ever given."
 
     def __bool__(self) -> bool:
         """Something waits to be sent."""
@@ -89,8 +91,7 @@ class ReplayRing:
         """The newest entry; it waits."""
         self._ahead.append(entry)
         self._count(entry, +1)
-        if isinstance(entry, Sound):
-            self.waiting_samples += entry.audio.samples
+        self._count_waiting(entry, +1)
 
     def peek(self) -> Entry | None:
         """What is to be sent next."""
@@ -104,8 +105,7 @@ class ReplayRing:
             return self._salvaged.popleft()
         entry = self._ahead.popleft()
         self._count(entry, -1)
-        if isinstance(entry, Sound):
-            self.waiting_samples -= entry.audio.samples
+        self._count_waiting(entry, -1)
         return entry
 
     def take_sound(self, max_samples: int) -> Sound:
@@ -169,6 +169,24 @@ class ReplayRing:
         """All that waits, in order."""
         return [*self._salvaged, *self._ahead]
 
+    def unsent(self) -> list[Entry]:
+        """All that waits, from the first on that no connection was ever given."""
+        waiting = self.waiting()
+        sent = [
+            index
+            for index, entry in enumerate(waiting)
+            if isinstance(entry, Sound) and entry.frame is not None
+        ]
+        return waiting[sent[-1] + 1 :] if sent else waiting
+
+    def skip_sent(self, frame: int) -> None:
+        """What waits again and is of a frame before this one needs not to be sent again."""
+        while not self._salvaged and any(
+            isinstance(entry, Sound) and entry.frame is not None and entry.frame < frame
+            for entry in self._ahead
+        ):
+            self.keep(self.take())
+
     def forget_sent(self) -> list[Entry]:
         """What was sent will not be asked for again; returns it."""
         return [self._forget() for _ in range(len(self._behind))]
@@ -181,8 +199,7 @@ class ReplayRing:
             if isinstance(entry, Sound) and entry.frame is not None and entry.frame < frame:
                 break
             again.appendleft(self._behind.pop())
-            if isinstance(entry, Sound):
-                self.waiting_samples += entry.audio.samples
+            self._count_waiting(entry, +1)
         for entry in self._salvaged:
             self._count(entry, +1)
         again.extend(self._salvaged)
@@ -219,8 +236,8 @@ class ReplayRing:
     def _salvage(self, reason: str, lost: list[tuple[Span, bool]]) -> None:
         entry = self._ahead.popleft()
         self._count(entry, -1)
+        self._count_waiting(entry, -1)
         if isinstance(entry, Sound):
-            self.waiting_samples -= entry.audio.samples
             span = Span(entry.position, entry.audio.samples, reason)
             lost.append((span, entry.frame is not None))
             entry = span
@@ -254,6 +271,12 @@ class ReplayRing:
 
     def _over(self) -> bool:
         return self._samples > self._max_samples or self._octets > self._max_octets
+
+    def _count_waiting(self, entry: Entry, sign: int) -> None:
+        if isinstance(entry, Sound):
+            self.waiting_samples += sign * entry.audio.samples
+            if entry.frame is None:
+                self.unsent_samples += sign * entry.audio.samples
 
     def _count(self, entry: Entry, sign: int) -> None:
         if isinstance(entry, Sound):

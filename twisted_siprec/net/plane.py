@@ -232,10 +232,14 @@ class LocalMedia:
         self._timer = None
         try:
             now = self._monotonic()
-            due = [self._bridges[bridge] for bridge in self._slots.due(now)]
-            together = [live for live in due if live.is_steady]
-            for live in due:
-                if not live.is_steady:
+            together: list[LiveBridge] = []
+            for bridge in self._slots.due(now):
+                live = self._bridges.get(bridge)
+                if live is None:
+                    continue
+                if live.is_steady:
+                    together.append(live)
+                else:
                     self._step(live, live.step, self._monotonic())
                     self._convoy.invite(live)
             for live, proceed in self._convoy.step(together, now):

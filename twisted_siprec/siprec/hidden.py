@@ -58,9 +58,7 @@ def without(description: Description, names: frozenset[str]) -> Description:
         sessions=tuple(
             replace(
                 each,
-                sip_session_ids=()
-                if "session.sip_session_ids" in names
-                else each.sip_session_ids,
+                sip_session_ids=() if "session.sip_session_ids" in names else each.sip_session_ids,
                 reasons=() if "session.reasons" in names else each.reasons,
                 group_id=None if "group" in names else each.group_id,
             )
@@ -76,9 +74,7 @@ def without(description: Description, names: frozenset[str]) -> Description:
     return replace(shown, stitch=keys[0] if keys else None, stitch_keys=keys)
 
 
-def _kept(
-    kind: str, pairs: Iterable[Extension], names: frozenset[str]
-) -> tuple[Extension, ...]:
+def _kept(kind: str, pairs: Iterable[Extension], names: frozenset[str]) -> tuple[Extension, ...]:
     if kind in names:
         return ()
     return tuple(pair for pair in pairs if f"{kind}.{pair[0].lower()}" not in names)

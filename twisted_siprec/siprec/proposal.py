@@ -107,7 +107,11 @@ def propose(
 
 
 def conclude(
-    message: Request | Response, agreement: Agreement, dossier: Dossier, policy: SessionPolicy, now_text: str
+    message: Request | Response,
+    agreement: Agreement,
+    dossier: Dossier,
+    policy: SessionPolicy,
+    now_text: str,
 ) -> Proposal:
     """
     Weigh the answer to our offer: in the ACK to a 200 of ours, or in the 200 to our INVITE.

@@ -2,8 +2,9 @@
 A recording session, from the INVITE to the end (:rfc:`7866`).
 
 It moves by the table of :mod:`~twisted_siprec.siprec.states`. It holds what is
-agreed on (:class:`~.agreement.Agreement`) and what is known
-(:class:`~.dossier.Dossier`). A request is weighed into a proposal. Where the
+agreed on (:class:`~.agreement.Agreement`), what is known
+(:class:`~.knowledge.Knowledge`) and what we want of the SRC
+(:class:`~.own_offer.OwnOffer`). A request is weighed into a proposal. Where the
 proposal needs ports that are not bound, it waits for the media plane, the only
 round trip there is; otherwise it is accepted at once. Until then, and for good if
 it is refused, everything is as it was (:rfc:`3261#section-14.2`).
@@ -16,17 +17,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..errors import LocalError, RemoteError
-from ..plan import BridgeOpened, BridgeUpdate, Description, Destination, EndReason
-from ..sip.message import Request
+from ..plan import BridgeOpened, Description, Destination, EndReason
+from ..sip.message import Request, Response
 from . import snapshot
-from .agreement import Agreement
+from .agreement import Agreement, Intent
 from .content import ACCEPT
 from .dossier import Dossier
 from .keys import DTMF_TYPES, key_press
-from .leniency import Oddity, joined, warning
+from .knowledge import Knowledge
+from .leniency import Oddity, warning
 from .multipart import FieldValue
 from .outputs import (
     Accept,
@@ -40,13 +42,15 @@ from .outputs import (
     RouteAnswer,
     Routed,
     SendBye,
+    SendInvite,
     SendUpdate,
     SessionPolicy,
     UpdateBridge,
     Warned,
 )
+from .own_offer import OwnOffer
+from .pending import Awaited, Queued, Waiting
 from .proposal import Proposal, Reply, admit, conclude, propose, told
-from .shown import Shown, bare
 from .states import TABLE, Action, Input, State
 from .times import utc_text
 
@@ -63,31 +67,13 @@ __all__ = [
     "RouteAnswer",
     "Routed",
     "SendBye",
+    "SendInvite",
     "SendUpdate",
     "SessionPolicy",
     "State",
     "UpdateBridge",
     "Warned",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A request that waits for a route or for ports, and what it proposes."""
-
-    transaction: str
-    proposal: Proposal
-    request: Request
-    wall: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Queued:
-    """A request that came while another one waits."""
-
-    transaction: str
-    request: Request
-    wall: float
 
 
 class RecordingSession:
@@ -113,13 +99,12 @@ class RecordingSession:
         self._route = route
         self._state = State.OFFERED
         self._agreement = Agreement.of(identity, policy.media_address)
-        self._dossier = Dossier(identity, "")
-        self._shown = Shown(identity)
-        self._waiting: _Waiting | None = None
-        self._queue: deque[_Queued] = deque()
-        self._awaits_answer = False
+        self._knowledge = Knowledge(identity, policy.hide)
+        self._own_offer = OwnOffer(policy.glare_delay_s, policy.max_attempts)
+        self._waiting: Waiting | None = None
+        self._queue: deque[Queued] = deque()
+        self._awaited = Awaited.NOTHING
         self._asks_snapshot = False
-        self._outputs: list[Output] = []
 
     @property
     def state(self) -> State:
@@ -129,22 +114,35 @@ class RecordingSession:
     @property
     def description(self) -> Description:
         """What is known of the call."""
-        return self._dossier.description(self._shown.include_xml)
+        return self._knowledge.description
 
     @property
     def metadata_text(self) -> str | None:
         """The metadata as received last."""
-        return self._dossier.xml
+        return self._knowledge.text
 
     @property
     def warnings(self) -> tuple[Oddity, ...]:
         """What was odd so far."""
-        return self._dossier.warnings
+        return self._knowledge.dossier.warnings
+
+    @property
+    def streams(self) -> tuple[int, ...]:
+        """The m-lines that are recorded, by their place in the SDP."""
+        return tuple(stream.index for stream in self._agreement.streams)
 
     def outputs(self) -> list[Output]:
         """What is to be done, in order; each is returned once."""
-        outputs, self._outputs = self._outputs, []
-        return outputs
+        return self._knowledge.outputs()
+
+    def next_deadline(self) -> float | None:
+        """When :meth:`expire` has to be called."""
+        return self._own_offer.next_deadline() if self._state.live else None
+
+    def expire(self, now: float) -> None:
+        """Do what is due."""
+        self._own_offer.expire(now)
+        self._ask_src()
 
     # --- from the SRC ---------------------------------------------------------------
 
@@ -159,15 +157,15 @@ class RecordingSession:
             if isinstance(answer, RemoteError):
                 raise answer
         except RemoteError as error:
-            self._dossier = dossier
+            self._knowledge.dossier = dossier
             self._refuse(transaction, error)
             self._step(Input.REFUSED)
             return
         # Who is there from the start is in the description; nobody joins.
-        self._waiting = _Waiting(transaction, replace(proposal, events=()), request, wall)
+        self._waiting = Waiting(transaction, replace(proposal, events=()), request, wall)
         if isinstance(answer, Later):
-            self._learn(proposal.dossier)
-            self._outputs.append(Ask(self.description))
+            self._knowledge.learn(proposal.dossier)
+            self._put(Ask(self.description))
             self._step(Input.ASK)
         else:
             self._open(self._waiting, answer)
@@ -191,9 +189,9 @@ class RecordingSession:
         if not (self._state.live or self._state.pending):
             self._refuse(transaction, RemoteError(481, "Call/Transaction Does Not Exist"))
         elif self._waiting is None:
-            self._begin(_Queued(transaction, request, wall))
+            self._begin(Queued(transaction, request, wall))
         elif len(self._queue) < self._policy.max_waiting:
-            self._queue.append(_Queued(transaction, request, wall))
+            self._queue.append(Queued(transaction, request, wall))
         else:
             self._refuse(transaction, self._busy())
 
@@ -205,19 +203,40 @@ class RecordingSession:
         elif self._policy.strict and request.body and kind != "application/media_control+xml":
             self._refuse(transaction, RemoteError(415, "Unsupported Media Type", (ACCEPT,)))
             return
-        self._outputs.append(Accept(transaction))
+        self._put(Accept(transaction))
 
     def acknowledged(self, request: Request, now: float, wall: float) -> None:
         """The ACK to our 200, with the answer where the offer was ours."""
         if not self._state.live:
             return
-        if self._awaits_answer:
-            self._awaits_answer = False
+        awaited, self._awaited = self._awaited, Awaited.NOTHING
+        if awaited is Awaited.ANSWER:
             self._answer_came(request, wall)
         elif request.body:
             dossier, events = told(request, self._dossier, self._policy, utc_text(wall))
             self._apply(Proposal(self._agreement, dossier, Reply.NOTHING, events))
         self._ask_snapshot()
+        self._ask_src()
+
+    def answered(
+        self, method: str, status: int, response: Response | None, now: float, wall: float
+    ) -> None:
+        """The final response to our re-INVITE, or that it cannot be sent now (491)."""
+        offered = self._own_offer.offered
+        if method != "INVITE" or offered is None or not self._state.live:
+            return
+        if 200 <= status < 300 and response is not None:
+            self._own_offer_accepted(replace(offered, ports=self._agreement.ports), response, wall)
+        elif status != 491:
+            self._own_offer.refused(status)
+            self._warn(
+                warning("sip-re-invite-refused", str(status))
+                if response is not None
+                else warning("sip-re-invite-unanswered")
+            )
+        elif not self._own_offer.met(now):
+            self._warn(warning("sip-re-invite-refused", str(status)))
+        self._ask_src()
 
     def dialog_ended(
         self, request: Request | None, reason: EndReason, now: float, wall: float
@@ -232,7 +251,7 @@ class RecordingSession:
             dossier = dossier.stopped(request)
             self._apply(Proposal(self._agreement, dossier, Reply.NOTHING, events))
         if self._state.live:
-            self._learn(self._dossier.closed(now_text))
+            self._knowledge.learn(self._dossier.closed(now_text))
         self._step(Input.OVER, reason)
 
     # --- from the media plane -------------------------------------------------------
@@ -264,7 +283,7 @@ class RecordingSession:
             self._step(Input.FAILED)
         else:
             self._refuse(waiting.transaction, self._busy())
-            self._show(self._shown.change(self._dossier, self._agreement.streams))
+            self._knowledge.show(self._dossier, self._agreement.streams)
             self._warn(warning("sip-no-ports", reason))
             self._go_on()
 
@@ -282,6 +301,18 @@ class RecordingSession:
         """Record again, unless the SRC has paused it too."""
         self._set_policy_paused(False)
 
+    def drop(self, index: int, now: float) -> bool:
+        """
+        Have the SRC close a stream, for good. It is recorded until the SRC agrees.
+        False where there is no such stream, or the SRC is known to take no re-INVITE.
+        """
+        if not (self._state.live and self._own_offer.able and index in self.streams):
+            return False
+        wanted = self._own_offer.wanted
+        self._own_offer.want(replace(wanted, dropped=wanted.dropped | {index}))
+        self._ask_src()
+        return True
+
     # --- the inside -----------------------------------------------------------------
 
     def _step(self, happened: Input, reason: EndReason = EndReason.ERROR) -> None:
@@ -294,9 +325,9 @@ class RecordingSession:
                     self._waiting = None
                     self._queue.clear()
                 case Action.CLOSE_BRIDGE:
-                    self._outputs.append(CloseBridge(self._identity, reason))
+                    self._put(CloseBridge(self._identity, reason))
                 case Action.SEND_BYE:
-                    self._outputs.append(SendBye(self._dialog, reason))
+                    self._put(SendBye(self._dialog, reason))
 
     def _refuse_first(self) -> None:
         if self._waiting is not None:
@@ -309,63 +340,75 @@ class RecordingSession:
                 ),
             )
 
-    def _open(self, waiting: _Waiting, destinations: tuple[Destination, ...]) -> None:
+    def _open(self, waiting: Waiting, destinations: tuple[Destination, ...]) -> None:
         """Have the first bridge opened, for an INVITE that waits for it from now on."""
         dossier = waiting.proposal.dossier
-        plan = self._shown.plan(
+        plan = self._knowledge.plan(
             dossier,
             waiting.proposal.agreement.streams,
             destinations,
             self._policy.local_address,
             waiting.wall,
         )
-        self._learn(dossier)
-        self._outputs.append(OpenBridge(plan))
+        self._put(OpenBridge(plan))
         self._step(Input.OPEN)
 
-    def _begin(self, queued: _Queued) -> None:
+    def _begin(self, queued: Queued) -> None:
         """Weigh a request; accept it, refuse it, or let it wait for ports."""
         try:
-            self._check_open_offer(queued.request)
             proposal = propose(
-                queued.request, self._agreement, self._dossier, self._policy, utc_text(queued.wall)
+                queued.request,
+                self._agreement.intending(self._intent_in_answer()),
+                self._dossier,
+                self._policy,
+                utc_text(queued.wall),
             )
         except RemoteError as error:
             self._refuse(queued.transaction, error)
             self._warn(warning("sip-bad-re-offer", error.reason))
             return
-        dossier, streams = proposal.dossier, proposal.agreement.streams
-        if proposal.agreement.wants_ports:
+        if proposal.reply is not Reply.NOTHING and self._offer_open:
+            self._refuse(queued.transaction, RemoteError(491, "Request Pending"))
+        elif proposal.agreement.wants_ports:
             # The media plane hears of it now, so that is not told again with the ports.
-            self._show(self._shown.change(dossier, streams, proposal.events))
+            streams = proposal.agreement.streams
+            self._knowledge.show(proposal.dossier, streams, proposal.events)
             proposal = replace(proposal, events=())
-            self._waiting = _Waiting(queued.transaction, proposal, queued.request, queued.wall)
+            self._waiting = Waiting(queued.transaction, proposal, queued.request, queued.wall)
         else:
             self._accept(queued.transaction, queued.request, proposal)
 
-    def _check_open_offer(self, request: Request) -> None:
-        """While our own offer is open there can be no other (:rfc:`3311#section-5.2`)."""
-        if self._awaits_answer and (request.method == "INVITE" or request.body):
-            raise RemoteError(491, "Request Pending")
+    @property
+    def _offer_open(self) -> bool:
+        """While an offer of ours is open there can be no other (:rfc:`3311#section-5.2`)."""
+        return self._awaited is Awaited.ANSWER or self._own_offer.open
+
+    def _intent_in_answer(self) -> Intent:
+        """
+        A pause is in our answers once the SRC has accepted it from us: of one that
+        takes no re-INVITE we could not have the streams again.
+        """
+        wanted = self._own_offer.wanted
+        return replace(wanted, paused=wanted.paused and self._agreement.intent.paused)
 
     def _accept(self, transaction: str, request: Request, proposal: Proposal) -> None:
         proposal = proposal.concluded
         self._apply(proposal)
-        self._awaits_answer = self._awaits_answer or proposal.reply is Reply.OFFER
-        self._outputs.append(Accept(transaction, proposal.body))
+        if request.method == "INVITE":
+            offered = proposal.reply is Reply.OFFER
+            self._awaited = Awaited.ANSWER if offered else Awaited.ACK
+        self._put(Accept(transaction, proposal.body))
         metadata = proposal.dossier.metadata
         if metadata.partial and not metadata.complete and self._policy.request_snapshots:
             self._asks_snapshot = "update" in request.headers.tokens("Allow")
         if request.method != "INVITE":
             self._ask_snapshot()
+        self._ask_src()
 
     def _apply(self, proposal: Proposal) -> None:
         """From here on it holds."""
         self._agreement = proposal.agreement
-        self._show(
-            self._shown.change(proposal.dossier, proposal.agreement.streams, proposal.events)
-        )
-        self._learn(proposal.dossier)
+        self._knowledge.take(proposal.dossier, proposal.agreement.streams, proposal.events)
         self._settle()
 
     def _go_on(self) -> None:
@@ -389,45 +432,59 @@ class RecordingSession:
     def _ask_snapshot(self) -> None:
         if self._asks_snapshot and self._state.live:
             self._asks_snapshot = False
-            self._outputs.append(SendUpdate(self._dialog, snapshot.BODY, snapshot.HEADERS))
+            self._put(SendUpdate(self._dialog, snapshot.BODY, snapshot.HEADERS))
+
+    def _ask_src(self) -> None:
+        """Ask for what we want and have not got, where nothing else is under way."""
+        if not self._state.live or self._waiting or self._awaited is not Awaited.NOTHING:
+            return
+        offered = self._own_offer.ask(self._agreement)
+        if offered is not None:
+            # Whatever becomes of it, this version of our SDP is spent.
+            self._agreement = replace(self._agreement, sent=offered.sent)
+            self._put(SendInvite(self._dialog, offered.body))
+
+    def _own_offer_accepted(self, offered: Agreement, response: Response, wall: float) -> None:
+        try:
+            proposal = conclude(response, offered, self._dossier, self._policy, utc_text(wall))
+        except RemoteError as error:
+            self._own_offer.refused(response.status)
+            self._warn(warning("sip-bad-answer", error.reason))
+            return
+        self._own_offer.done()
+        self._apply(proposal)
 
     def _key_pressed(self, body: bytes) -> None:
         key = key_press(body)
         if key is None:
             self._warn(warning("dtmf-malformed"))
         elif self._state.live:
-            self._show(self._shown.key(key))
+            self._knowledge.pressed(key)
 
     def _set_policy_paused(self, paused: bool) -> None:
+        self._knowledge.pause(paused, self._state.live)
+        if self._policy.pause_src:
+            self._own_offer.want(replace(self._own_offer.wanted, paused=paused))
         if self._state.live:
-            self._show(self._shown.policy_change(paused))
             self._settle()
-        else:
-            self._shown.paused_by_policy = paused
+            self._ask_src()
 
     def _settle(self) -> None:
         """Paused is when every stream is, by whomever."""
-        self._step(Input.PAUSE if self._shown.paused else Input.RESUME)
+        self._step(Input.PAUSE if self._knowledge.paused else Input.RESUME)
 
-    def _show(self, update: BridgeUpdate | None) -> None:
-        if update is not None:
-            self._outputs.append(UpdateBridge(update))
+    @property
+    def _dossier(self) -> Dossier:
+        return self._knowledge.dossier
 
-    def _learn(self, dossier: Dossier) -> None:
-        """Take a dossier over, and tell what is new in it."""
-        known = self._dossier.warnings
-        before = bare(self.description)
-        # A proposal that waited for ports does not know what was odd meanwhile.
-        self._dossier = replace(dossier, warnings=joined(known, dossier.warnings))
-        self._outputs += [Warned(*each) for each in self._dossier.warnings if each not in known]
-        if bare(self.description) != before:
-            self._outputs.append(Changed(self.description))
+    def _put(self, output: Output) -> None:
+        self._knowledge.put(output)
 
     def _warn(self, oddity: Oddity) -> None:
-        self._learn(self._dossier.warned((oddity,)))
+        self._knowledge.warn((oddity,), self._state.live)
 
     def _refuse(self, transaction: str, error: RemoteError) -> None:
-        self._outputs.append(Refuse(transaction, error.status, error.reason, error.headers))
+        self._put(Refuse(transaction, error.status, error.reason, error.headers))
 
     def _busy(self) -> RemoteError:
         return RemoteError(
