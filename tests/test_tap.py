@@ -91,7 +91,7 @@ class TapTests(SynchronousTestCase):
         path = self.file("workers: x\nlimits: {calls: y}\n")
         expected = (
             "the configuration cannot be used:\n"
-            f'{path}:1: workers: found "x", expected a whole number from 0 to 64\n'
+            f'{path}:1: workers: found "x", expected a whole number from 0 to 64, or auto\n'
             f'{path}:2: limits.calls: found "y", expected a whole number from 1 to 1000000'
         )
         error = self.assertRaises(usage.UsageError, self.options, "--config", path)
@@ -135,12 +135,11 @@ class TapTests(SynchronousTestCase):
 
     def test_check_bad(self) -> None:
         """--check prints the mistakes and nothing else, and exits with 1."""
-        path = self.file("workers: 2\n")
+        path = self.file("workers: many\n")
         self.assertEqual(self.exit_code("--config", path, "--check"), 1)
         self.assertEqual(
             self.output.getvalue(),
-            f'{path}:1: workers: found "2", expected 0: worker processes are not supported yet, '
-            "media runs in this process\n",
+            f'{path}:1: workers: found "many", expected a whole number from 0 to 64, or auto\n',
         )
 
     def test_version(self) -> None:

@@ -21,10 +21,13 @@ class FakeDatabase:
         self.connection = sqlite3.connect(":memory:")
         self.fault: Exception | None = None
         self.closed = False
-        self.jobs = 0
+        self.pending: Deferred[None] | None = None
+        "Where there is one, the next job fails or is done when it fires."
 
     def run(self, job: Callable[[Cursor], T]) -> Deferred[T]:
-        self.jobs += 1
+        pending, self.pending = self.pending, None
+        if pending is not None:
+            return pending.addCallback(lambda _: self._transaction(job))
         if self.fault is not None:
             return fail(self.fault)
         return maybeDeferred(self._transaction, job)

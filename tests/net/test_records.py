@@ -10,6 +10,7 @@ import json
 import sqlite3
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -263,6 +264,18 @@ class RecordsTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual(self.rows(), [("r1", "ended"), ("r2", "recording")])
         self.assertEqual(self.records.counters["lost"], 0)
+
+    def test_later_row_wins(self) -> None:
+        """Where the end comes while the row of the answer fails, the end is what is written."""
+        self.database.pending = Deferred()
+        calls = events()
+        failing = self.database.pending
+        self.happen(*calls[:3])
+        self.clock.advance(0)
+        self.happen(*calls[3:])
+        failing.errback(sqlite3.OperationalError("locked"))
+        self.clock.advance(5)
+        self.assertEqual(self.rows(), [("r1", "ended")])
 
     def test_bounded(self) -> None:
         """More rows than may wait push out the oldest."""

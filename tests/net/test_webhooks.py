@@ -288,11 +288,14 @@ class WebhooksTests(SynchronousTestCase):
     def test_undeletable(self) -> None:
         """Where a delivered event cannot be removed it comes again, but not at full speed."""
         self.call()
-        self.database.fault = sqlite3.OperationalError("disk is full")
+        self.database.connection.execute(
+            "CREATE TRIGGER no BEFORE DELETE ON webhook_events "
+            "BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
         self.poster.answer()
-        self.assertEqual(len(self.poster.posted), 1)
         self.clock.advance(4)
-        self.database.fault = None
+        self.assertEqual(len(self.poster.posted), 1)
+        self.database.connection.execute("DROP TRIGGER no")
         self.clock.advance(1)
         self.assertEqual(len(self.poster.posted), 2)
         self.poster.answer()

@@ -86,6 +86,7 @@ class ServerContext:
     def _renew(self, stamps: _Stamps) -> None:
         """Use the new files. Where they are no pair (yet), the old ones serve on."""
         # Noted even where it fails, so that bad files are read once and not at each handshake.
+        self._stamps = stamps
         try:
             self._context = _context(self._settings)
         except CertificateError as error:

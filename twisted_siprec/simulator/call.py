@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The console command."""
     options = Options()
     try:
-        options.parseOptions(  # type: ignore[no-untyped-call]  # Twisted has no annotations here
+        options.parseOptions(
             sys.argv[1:] if argv is None else list(argv)
         )
         plan = call_plan(options)
