@@ -16,6 +16,7 @@ import ctypes.util
 import sys
 from collections.abc import Callable, Iterator
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def lost_in_bursts(packets: int, share: float, lots: np.random.Generator) -> Rec
 def spans(received: Received) -> Iterator[tuple[bool, int, int]]:
     """The packets that came and those that did not, in turn, in samples."""
     edges = [0, *(np.flatnonzero(np.diff(received)) + 1).tolist(), len(received)]
-    for first, end in zip(edges[:-1], edges[1:], strict=True):
+    for first, end in pairwise(edges):
         yield bool(received[first]), first * PACKET, end * PACKET
 
 
@@ -124,7 +125,7 @@ def main() -> None:
     print("loss        ", *(f"{name:>8}" for name in ways))
     for title, losing in (("random", lost_at_random), ("bursts", lost_in_bursts)):
         for percent in PERCENT:
-            scores = {name: 0.0 for name in ways}
+            scores = dict.fromkeys(ways, 0.0)
             for seed in range(seeds):
                 for text in texts:
                     lots = np.random.default_rng(seed)

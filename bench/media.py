@@ -113,6 +113,8 @@ def serve(calls: int, seconds: float, batch: int, rate: int) -> None:
             "chunks": Count.chunks - began,
             "chunks_due": round(calls * seconds * 10),
             "gaps": Count.gaps,
+            "streams_together": media.streams_together,
+            "slipped": sum(one.slipped for one in totals),
             "lost": sum(one.lost for one in totals),
             "late": sum(one.late for one in totals),
             "dropped": sum(one.dropped for one in totals),

@@ -430,7 +430,10 @@ class RoutesTests(SynchronousTestCase):
                 "default_destinations: d\n"
             ),
             [
-                "3: routes[0]: found none of them, expected destinations, a lookup, or refuse with a status",
+                (
+                    "3: routes[0]: found none of them, expected destinations, "
+                    "a lookup, or refuse with a status"
+                ),
                 "4: routes[1]: found destinations with refuse, expected one of them",
                 (
                     '5: routes[2].destinations[1]: found "c", which is no destination, expected '

@@ -503,8 +503,8 @@ class Delivery:
         self._deadline = None
         if self._ending is None:
             self._backlog.unpause()
-        if self._journal is not None and self._backlog.acknowledged is not None:
-            # Before there is no room for it any more:
+        if self._journal is not None and self._capabilities.sends_again:
+            # What died with the connection is needed again, before there is no room for it.
             self._backlog.rewind_unsafe()
 
     def _lost_early(self, now: float) -> None:

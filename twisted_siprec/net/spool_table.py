@@ -228,7 +228,7 @@ class SpoolTable:
         standing = self._unsealed(Standing, standing_octets, stream_id, "standing")
         if not exact:
             frames, texts = standing.frames + MARGIN, standing.texts + MARGIN
-            connections = standing.connections + (standing.position > 0)
+            connections = max(1, standing.connections)
             standing = replace(standing, frames=frames, texts=texts, connections=connections)
         cursor.execute(
             "SELECT min(ordinal), max(ordinal), max(end) FROM entries WHERE stream = ?",

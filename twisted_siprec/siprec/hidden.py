@@ -42,10 +42,12 @@ def without(description: Description, names: frozenset[str]) -> Description:
     """A description without the fields of these names."""
     if not names:
         return description
-    lone = {name: None for name in ("src", "caller", "called", "request_uri") if name in names}
     shown = replace(
         description,
-        **lone,
+        src=None if "src" in names else description.src,
+        caller=None if "caller" in names else description.caller,
+        called=None if "called" in names else description.called,
+        request_uri=None if "request_uri" in names else description.request_uri,
         participants=tuple(
             replace(
                 each,

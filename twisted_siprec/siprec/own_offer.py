@@ -16,6 +16,7 @@ and one that takes no re-INVITE at all for nothing more.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 
 from .agreement import Agreement, Intent
@@ -106,6 +107,11 @@ class OwnOffer:
             self._attempts = 0
             self._step(Input.WANT)
 
+    def replaced(self, before: Intent, after: Intent) -> None:
+        """The SRC has put other streams in the place of dropped ones: those are not meant."""
+        gone = before.dropped - after.dropped
+        self.want(replace(self.wanted, dropped=self.wanted.dropped - gone))
+
     def ask(self, agreement: Agreement) -> Agreement | None:
         """What is to be offered now; None where nothing is, or it cannot be."""
         if self._stage is not Stage.FREE or agreement.intent == self.wanted:
@@ -123,7 +129,6 @@ class OwnOffer:
     def met(self, now: float) -> bool:
         """It met a request of the SRC's; whether it will be tried again."""
         if self._attempts >= self._max_attempts:
-            self._end(Input.REFUSED)
             return False
         self._due_at = now + self._delay_s()
         self._end(Input.GLARE)

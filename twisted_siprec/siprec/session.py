@@ -2,9 +2,8 @@
 A recording session, from the INVITE to the end (:rfc:`7866`).
 
 It moves by the table of :mod:`~twisted_siprec.siprec.states`. It holds what is
-agreed on (:class:`~.agreement.Agreement`), what is known
-(:class:`~.knowledge.Knowledge`) and what we want of the SRC
-(:class:`~.own_offer.OwnOffer`). A request is weighed into a proposal. Where the
+agreed on with the SRC, and what we want of it (:class:`~.terms.Terms`), and what is
+known (:class:`~.knowledge.Knowledge`). A request is weighed into a proposal. Where the
 proposal needs ports that are not bound, it waits for the media plane, the only
 round trip there is; otherwise it is accepted at once. Until then, and for good if
 it is refused, everything is as it was (:rfc:`3261#section-14.2`).
@@ -22,8 +21,6 @@ from dataclasses import replace
 from ..errors import LocalError, RemoteError
 from ..plan import BridgeOpened, Description, Destination, EndReason
 from ..sip.message import Request, Response
-from . import snapshot
-from .agreement import Agreement, Intent
 from .content import ACCEPT
 from .dossier import Dossier
 from .keys import DTMF_TYPES, key_press
@@ -48,10 +45,10 @@ from .outputs import (
     UpdateBridge,
     Warned,
 )
-from .own_offer import OwnOffer
-from .pending import Awaited, Queued, Waiting
-from .proposal import Proposal, Reply, admit, conclude, propose, told
+from .pending import Queued, Waiting
+from .proposal import Proposal, admit
 from .states import TABLE, Action, Input, State
+from .terms import Terms
 from .times import utc_text
 
 __all__ = [
@@ -98,13 +95,10 @@ class RecordingSession:
         self._policy = policy
         self._route = route
         self._state = State.OFFERED
-        self._agreement = Agreement.of(identity, policy.media_address)
         self._knowledge = Knowledge(identity, policy.hide)
-        self._own_offer = OwnOffer(policy.glare_delay_s, policy.max_attempts)
+        self._terms = Terms(identity, dialog, policy, self._knowledge)
         self._waiting: Waiting | None = None
         self._queue: deque[Queued] = deque()
-        self._awaited = Awaited.NOTHING
-        self._asks_snapshot = False
 
     @property
     def state(self) -> State:
@@ -129,7 +123,7 @@ class RecordingSession:
     @property
     def streams(self) -> tuple[int, ...]:
         """The m-lines that are recorded, by their place in the SDP."""
-        return tuple(stream.index for stream in self._agreement.streams)
+        return tuple(stream.index for stream in self._terms.agreement.streams)
 
     def outputs(self) -> list[Output]:
         """What is to be done, in order; each is returned once."""
@@ -137,12 +131,12 @@ class RecordingSession:
 
     def next_deadline(self) -> float | None:
         """When :meth:`expire` has to be called."""
-        return self._own_offer.next_deadline() if self._state.live else None
+        return self._terms.next_deadline() if self._state.live else None
 
     def expire(self, now: float) -> None:
         """Do what is due."""
-        self._own_offer.expire(now)
-        self._ask_src()
+        self._terms.expire(now)
+        self._settle()
 
     # --- from the SRC ---------------------------------------------------------------
 
@@ -152,7 +146,7 @@ class RecordingSession:
             raise LocalError("a recording session is offered once")
         dossier = Dossier.of(self._identity, request, self._policy.headers)
         try:
-            proposal = admit(request, self._agreement, dossier, self._policy, utc_text(wall))
+            proposal = admit(request, self._terms.agreement, dossier, self._policy, utc_text(wall))
             answer = self._route(proposal.dossier.description())
             if isinstance(answer, RemoteError):
                 raise answer
@@ -209,34 +203,17 @@ class RecordingSession:
         """The ACK to our 200, with the answer where the offer was ours."""
         if not self._state.live:
             return
-        awaited, self._awaited = self._awaited, Awaited.NOTHING
-        if awaited is Awaited.ANSWER:
-            self._answer_came(request, wall)
-        elif request.body:
-            dossier, events = told(request, self._dossier, self._policy, utc_text(wall))
-            self._apply(Proposal(self._agreement, dossier, Reply.NOTHING, events))
-        self._ask_snapshot()
-        self._ask_src()
+        if not self._terms.acknowledged(request, wall) and self._policy.strict:
+            self._step(Input.HANG_UP, EndReason.ERROR)
+        self._settle()
 
     def answered(
         self, method: str, status: int, response: Response | None, now: float, wall: float
     ) -> None:
         """The final response to our re-INVITE, or that it cannot be sent now (491)."""
-        offered = self._own_offer.offered
-        if method != "INVITE" or offered is None or not self._state.live:
-            return
-        if 200 <= status < 300 and response is not None:
-            self._own_offer_accepted(replace(offered, ports=self._agreement.ports), response, wall)
-        elif status != 491:
-            self._own_offer.refused(status)
-            self._warn(
-                warning("sip-re-invite-refused", str(status))
-                if response is not None
-                else warning("sip-re-invite-unanswered")
-            )
-        elif not self._own_offer.met(now):
-            self._warn(warning("sip-re-invite-refused", str(status)))
-        self._ask_src()
+        if method == "INVITE" and self._state.live:
+            self._terms.answered(status, response, now, wall)
+            self._settle()
 
     def dialog_ended(
         self, request: Request | None, reason: EndReason, now: float, wall: float
@@ -245,13 +222,10 @@ class RecordingSession:
         The dialog is over, by a BYE or for another reason. Metadata in the BYE
         is applied before the bridge is closed.
         """
-        now_text = utc_text(wall)
-        if request is not None and self._state.live:
-            dossier, events = told(request, self._dossier, self._policy, now_text)
-            dossier = dossier.stopped(request)
-            self._apply(Proposal(self._agreement, dossier, Reply.NOTHING, events))
         if self._state.live:
-            self._knowledge.learn(self._dossier.closed(now_text))
+            if request is not None:
+                self._terms.hear(request, wall)
+            self._knowledge.learn(self._dossier.closed(utc_text(wall)))
         self._step(Input.OVER, reason)
 
     # --- from the media plane -------------------------------------------------------
@@ -267,9 +241,8 @@ class RecordingSession:
             return
         self._waiting = None
         self._step(Input.READY)
-        self._accept(
-            waiting.transaction, waiting.request, replace(waiting.proposal, agreement=agreement)
-        )
+        proposal = replace(waiting.proposal, agreement=agreement)
+        self._accept(waiting.transaction, waiting.request, proposal)
         self._go_on()
 
     def bridge_failed(self, status: int, reason: str, now: float) -> None:
@@ -283,7 +256,7 @@ class RecordingSession:
             self._step(Input.FAILED)
         else:
             self._refuse(waiting.transaction, self._busy())
-            self._knowledge.show(self._dossier, self._agreement.streams)
+            self._knowledge.show(self._dossier, self._terms.agreement.streams)
             self._warn(warning("sip-no-ports", reason))
             self._go_on()
 
@@ -306,11 +279,9 @@ class RecordingSession:
         Have the SRC close a stream, for good. It is recorded until the SRC agrees.
         False where there is no such stream, or the SRC is known to take no re-INVITE.
         """
-        if not (self._state.live and self._own_offer.able and index in self.streams):
+        if not (self._state.live and index in self.streams and self._terms.want_dropped(index)):
             return False
-        wanted = self._own_offer.wanted
-        self._own_offer.want(replace(wanted, dropped=wanted.dropped | {index}))
-        self._ask_src()
+        self._settle()
         return True
 
     # --- the inside -----------------------------------------------------------------
@@ -356,20 +327,13 @@ class RecordingSession:
     def _begin(self, queued: Queued) -> None:
         """Weigh a request; accept it, refuse it, or let it wait for ports."""
         try:
-            proposal = propose(
-                queued.request,
-                self._agreement.intending(self._intent_in_answer()),
-                self._dossier,
-                self._policy,
-                utc_text(queued.wall),
-            )
+            proposal = self._terms.weigh(queued.request, queued.wall)
         except RemoteError as error:
             self._refuse(queued.transaction, error)
-            self._warn(warning("sip-bad-re-offer", error.reason))
+            if error.status != 491:
+                self._warn(warning("sip-bad-re-offer", error.reason))
             return
-        if proposal.reply is not Reply.NOTHING and self._offer_open:
-            self._refuse(queued.transaction, RemoteError(491, "Request Pending"))
-        elif proposal.agreement.wants_ports:
+        if proposal.agreement.wants_ports:
             # The media plane hears of it now, so that is not told again with the ports.
             streams = proposal.agreement.streams
             self._knowledge.show(proposal.dossier, streams, proposal.events)
@@ -378,81 +342,13 @@ class RecordingSession:
         else:
             self._accept(queued.transaction, queued.request, proposal)
 
-    @property
-    def _offer_open(self) -> bool:
-        """While an offer of ours is open there can be no other (:rfc:`3311#section-5.2`)."""
-        return self._awaited is Awaited.ANSWER or self._own_offer.open
-
-    def _intent_in_answer(self) -> Intent:
-        """
-        A pause is in our answers once the SRC has accepted it from us: of one that
-        takes no re-INVITE we could not have the streams again.
-        """
-        wanted = self._own_offer.wanted
-        return replace(wanted, paused=wanted.paused and self._agreement.intent.paused)
-
     def _accept(self, transaction: str, request: Request, proposal: Proposal) -> None:
-        proposal = proposal.concluded
-        self._apply(proposal)
-        if request.method == "INVITE":
-            offered = proposal.reply is Reply.OFFER
-            self._awaited = Awaited.ANSWER if offered else Awaited.ACK
-        self._put(Accept(transaction, proposal.body))
-        metadata = proposal.dossier.metadata
-        if metadata.partial and not metadata.complete and self._policy.request_snapshots:
-            self._asks_snapshot = "update" in request.headers.tokens("Allow")
-        if request.method != "INVITE":
-            self._ask_snapshot()
-        self._ask_src()
-
-    def _apply(self, proposal: Proposal) -> None:
-        """From here on it holds."""
-        self._agreement = proposal.agreement
-        self._knowledge.take(proposal.dossier, proposal.agreement.streams, proposal.events)
+        self._terms.accept(transaction, request, proposal)
         self._settle()
 
     def _go_on(self) -> None:
         while self._queue and self._waiting is None:
             self._begin(self._queue.popleft())
-
-    def _answer_came(self, request: Request, wall: float) -> None:
-        try:
-            proposal = conclude(
-                request, self._agreement, self._dossier, self._policy, utc_text(wall)
-            )
-        except RemoteError as error:
-            code = "sip-bad-answer" if request.body else "sip-no-answer"
-            self._warn(warning(code, error.reason))
-            if self._policy.strict:
-                self._step(Input.HANG_UP, EndReason.ERROR)
-            return
-        self._apply(proposal)
-        self._go_on()
-
-    def _ask_snapshot(self) -> None:
-        if self._asks_snapshot and self._state.live:
-            self._asks_snapshot = False
-            self._put(SendUpdate(self._dialog, snapshot.BODY, snapshot.HEADERS))
-
-    def _ask_src(self) -> None:
-        """Ask for what we want and have not got, where nothing else is under way."""
-        if not self._state.live or self._waiting or self._awaited is not Awaited.NOTHING:
-            return
-        offered = self._own_offer.ask(self._agreement)
-        if offered is not None:
-            # Whatever becomes of it, this version of our SDP is spent.
-            self._agreement = replace(self._agreement, sent=offered.sent)
-            self._put(SendInvite(self._dialog, offered.body))
-
-    def _own_offer_accepted(self, offered: Agreement, response: Response, wall: float) -> None:
-        try:
-            proposal = conclude(response, offered, self._dossier, self._policy, utc_text(wall))
-        except RemoteError as error:
-            self._own_offer.refused(response.status)
-            self._warn(warning("sip-bad-answer", error.reason))
-            return
-        self._own_offer.done()
-        self._apply(proposal)
 
     def _key_pressed(self, body: bytes) -> None:
         key = key_press(body)
@@ -463,15 +359,15 @@ class RecordingSession:
 
     def _set_policy_paused(self, paused: bool) -> None:
         self._knowledge.pause(paused, self._state.live)
-        if self._policy.pause_src:
-            self._own_offer.want(replace(self._own_offer.wanted, paused=paused))
-        if self._state.live:
-            self._settle()
-            self._ask_src()
+        self._terms.want_pause(paused)
+        self._settle()
 
     def _settle(self) -> None:
-        """Paused is when every stream is, by whomever."""
-        self._step(Input.PAUSE if self._knowledge.paused else Input.RESUME)
+        """Paused is when every stream is, by whomever. What we want besides is asked for."""
+        if self._state.live:
+            self._step(Input.PAUSE if self._knowledge.paused else Input.RESUME)
+            if self._waiting is None:
+                self._terms.ask()
 
     @property
     def _dossier(self) -> Dossier:
