@@ -80,7 +80,7 @@ class DefaultsTests(SynchronousTestCase):
             "media: {ports: [10000, 10001], jitter_ms: 200, cooldown_s: 1.5, max_streams: 2,"
             " start_timeout_s: 3, silent_after_s: 4, relatch_after_s: 5,"
             " receive_buffer_octets: 8192, expect_signalled_source: true, dtmf: false,"
-            " codecs: [G722]}\n"
+            " conceal: false, mask_margin_ms: 55, codecs: [G722]}\n"
             "limits: {calls: 3}\n"
         )
         self.assertEqual(
@@ -110,6 +110,8 @@ class DefaultsTests(SynchronousTestCase):
                 silent_after_s=4.0,
                 relatch_after_s=5.0,
                 expect_signalled_source=True,
+                conceal=False,
+                mask_margin_ms=55,
             ),
         )
         self.assertEqual(configuration.media.codec_names, frozenset({"G722", "CN"}))
@@ -675,6 +677,17 @@ class MediaTests(SynchronousTestCase):
         self.assertEqual(configuration.media.srtp, Secrecy.REQUIRE)
         self.assertEqual([each.srtp for each in configuration.sources], [Secrecy.OFF, None])
         self.assertEqual(len(mistakes("media: {srtp: perhaps}")), 1)
+
+    def test_mask_dtmf(self) -> None:
+        """Off at first; one setting for all, another one for a source."""
+        self.assertFalse(parse("{}").media.mask_dtmf)
+        configuration = parse(
+            "{media: {mask_dtmf: true},"
+            " sources: [{name: a, networks: 192.0.2.1, mask_dtmf: false},"
+            " {name: b, networks: 192.0.2.2}]}"
+        )
+        self.assertTrue(configuration.media.mask_dtmf)
+        self.assertEqual([each.mask_dtmf for each in configuration.sources], [False, None])
 
     def test_codecs(self) -> None:
         """Only codecs that we have, each once."""

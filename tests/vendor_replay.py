@@ -20,8 +20,11 @@ A file of ``tests/conversations/vendors`` is read line by line:
     their order, each with its label and the direction that follows from the offer.
 ``ack``
     the ACK to the last 200; ``ack`` lines after ``>`` lines of a body bear it.
-``<< METHOD``
-    a request of ours, with lines as above; it is answered 200.
+``<< METHOD`` or ``<< METHOD STATUS``
+    a request of ours, with lines as above; it is answered 200, or as it says. A 200 to
+    an INVITE has an answer: every stream that we want is sent. Our ACK has to come.
+``<<! METHOD``
+    a request of ours that gets no answer yet.
 ``rtp``
     packets come on every stream that we receive (over the real listeners).
 ``? WHAT …``
@@ -260,8 +263,11 @@ class Replay:
                     for block in _starting(lines, r"\d{3}$"):
                         await self._response(block)
                 case "<<":
-                    for block in _starting(lines, r"[A-Z]+$"):
+                    for block in _starting(lines, r"[A-Z]+( \d{3})?$"):
                         await self._request(block)
+                case "<<!":
+                    for block in _starting(lines, r"[A-Z]+$"):
+                        await self._requested(block[0], block[1:])
                 case "?":
                     for line in lines:
                         await self.wire.settle(lambda line=line: self._ask(*line.split(" ", 1)))
@@ -406,13 +412,36 @@ class Replay:
             dialog.answer = answer or dialog.answer
 
     async def _request(self, expected: list[str]) -> None:
-        method, *patterns = expected
+        first, *patterns = expected
+        method, _, status = first.partition(" ")
+        lines = await self._requested(method, patterns)
+        copied = [line for line in lines if _name(line) in ("via", "from", "to", "call-id", "cseq")]
+        head = [f"SIP/2.0 {status or 200} Whatever", *copied, f"Contact: {self.dialog.contact}"]
+        body = b""
+        if method == "INVITE" and not status:
+            body = self._answer_to("\n".join(lines))
+            head.append("Content-Type: application/sdp")
+        head.append(f"Content-Length: {len(body)}")
+        self.wire.send("\r\n".join((*head, "", "")).encode() + body)
+        if method == "INVITE":
+            await self._requested("ACK", [])
+
+    async def _requested(self, method: str, patterns: list[str]) -> list[str]:
         lines = await self._next(False)
         assert lines[0].startswith(f"{method} "), "\n".join(lines)
         _in_order(patterns, lines)
-        copied = [line for line in lines if _name(line) in ("via", "from", "to", "call-id", "cseq")]
-        answer = ["SIP/2.0 200 OK", *copied, "Content-Length: 0", "", ""]
-        self.wire.send("\r\n".join(answer).encode())
+        return lines
+
+    def _answer_to(self, offer: str) -> bytes:
+        """The SRC sends what we want to receive."""
+        lines = ["v=0", "o=- 1 9 IN IP4 {here}", "s=-", "c=IN IP4 {here}", "t=0 0"]
+        for number, section in enumerate(sections(offer)):
+            kind, _, *rest = section.line.split()
+            port = 4000 + 2 * number if section.port else 0
+            direction = "sendonly" if section.direction == "recvonly" else "inactive"
+            lines += [" ".join((kind, str(port), *rest)), f"a={direction}"]
+            lines += [each for each in section.attributes if each.startswith("a=label")]
+        return "".join(self._filled(line) + "\r\n" for line in lines).encode()
 
     # --- what is known ------------------------------------------------------------------
 

@@ -355,6 +355,8 @@ class BridgePlan:
     description: Description
     started_at: float
     paused: bool = False
+    mask_dtmf: bool = False
+    "The audio is silenced while a key is pressed."
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,7 +305,16 @@ class RecordingService(Service):
             or ip_address(flow.remote[0]).is_loopback,
             headers=(*self.configuration.pass_headers, *sorted(self._router.header_names)),
             plain_invite_status=403 if source.non_siprec is NonSIPREC.REFUSE else None,
+            mask_dtmf=media.mask_dtmf if source.mask_dtmf is None else source.mask_dtmf,
+            pause_src=media.pause_src if source.pause_src is None else source.pause_src,
+            glare_delay_s=_glare_delay_s,
+            hide=self.configuration.hide,
         )
+
+
+def _glare_delay_s() -> float:
+    """0 to 2 s in steps of 10 ms (:rfc:`3261#section-14.1`)."""
+    return secrets.randbelow(201) / 100
 
 
 class InOrder(MultiService):

@@ -194,7 +194,7 @@ class AnythingTests(SynchronousTestCase):
         st.integers(0, 2**32 - 1),
     )
     def test_lengths(self, rate: int, parts: list[tuple[bool, int]], seed: int) -> None:
-        """Good spans keep their length, lost ones are never exceeded, loud noise never overflows."""
+        """Good spans keep their length, no loss gives more than was lost, nothing overflows."""
         lots = np.random.default_rng(seed)
         concealment = Concealment(rate)
         for good, count in parts:

@@ -313,7 +313,10 @@ class DuringTests(HouseTestCase):
         self.assertEqual(statistics.missing, 3_900)
 
     def test_lost_amid_the_recall(self) -> None:
-        """A consumer that dies while it catches up gets the rest when it is back again."""
+        """
+        A consumer that dies while it catches up gets the rest when it is back again,
+        and what takes longer than the linger of its destination after that.
+        """
         house = House(behaviour=ConsumerSettings(ack_every_ms=200))
         house.carry(100)
         house.connect()
@@ -325,6 +328,10 @@ class DuringTests(HouseTestCase):
         house.run(2.0)
         house.lose()
         house.stop()
+        statistics = house.finish()
+        self.assert_promise(house)
+        self.assertEqual((statistics.delivered, statistics.spooled), (13_500, 1_500))
+        house.late(exact=True)
         statistics = house.finish()
         self.assert_promise(house)
         self.assertEqual((statistics.delivered, statistics.missing), (15_000, 0))

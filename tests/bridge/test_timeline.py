@@ -60,3 +60,12 @@ class DriftTests(SynchronousTestCase):
         drift, _ = self.follow(0.0, jitter_ms=40)
         self.assertEqual((drift.moved, drift.slip()), (0, 0))
         self.assertLess(abs(drift.ppm), 1)
+
+    def test_start_stall(self) -> None:
+        """A first packet that comes 40 ms later than the rest is no drift: nothing is moved."""
+        drift = Drift(units_per_sample(8000), 5 * UNITS_PER_SECOND, 15 * UNITS_PER_MS)
+        drift.observe(0, 0)
+        for number in range(1, 1500):
+            drift.observe(-40 * UNITS_PER_MS, number * 20 * UNITS_PER_MS)
+            self.assertEqual(drift.slip(), 0)
+        self.assertEqual((drift.moved, drift.ppm), (0, 0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.media_fakes import FakeOutlet, FakePorts
 from twisted_siprec.bridge.settings import MediaSettings
+from twisted_siprec.bridge.steady import SteadyPlane
 from twisted_siprec.dialects.base import Audio, Event, StreamStart
 from twisted_siprec.net.plane import LocalMedia
 from twisted_siprec.plan import (
@@ -120,7 +122,7 @@ class Side:
 
 
 def arrivals(
-    calls: int, packets: int, spoiled: dict[tuple[int, int], str], jitter_ms: list[int]
+    calls: int, packets: int, spoiled: dict[tuple[int, int], str], jitter_ms: Sequence[float]
 ) -> list[tuple[int, Datagram]]:
     """
     The packets of all streams: each 20 ms after the one before, later by what is
@@ -175,9 +177,9 @@ def arrivals(
 
 
 WAYS = (
-    "lost late swapped twice short key noise law stranger elsewhere padded marked junk long"
-    " leap early dropped"
-).split()
+    *("lost", "late", "swapped", "twice", "short", "key", "noise", "law", "stranger"),
+    *("elsewhere", "padded", "marked", "junk", "long", "leap", "early", "dropped"),
+)
 
 
 class ConvoyTests(SynchronousTestCase):
@@ -188,7 +190,7 @@ class ConvoyTests(SynchronousTestCase):
         calls: int = 2,
         packets: int = 60,
         spoiled: dict[tuple[int, int], str] | None = None,
-        jitter_ms: list[int] | None = None,
+        jitter_ms: Sequence[float] | None = None,
         destinations: tuple[Destination, ...] = (WS,),
         **changes: object,
     ) -> Side:
@@ -203,6 +205,7 @@ class ConvoyTests(SynchronousTestCase):
         plain, batch = self.sides
         self.same(batch.items(), plain.items())
         self.assertEqual(accounts[1], accounts[0])
+        self.accounts = accounts[1]
         self.assertEqual(batch.reports, plain.reports)
         self.assertEqual(plain.most, 0)
         self.assertEqual(
@@ -232,7 +235,9 @@ class ConvoyTests(SynchronousTestCase):
         ),
         st.lists(st.integers(0, 55), min_size=1, max_size=7),
     )
-    def test_anything(self, spoiled: dict[tuple[int, int], str], jitter_ms: list[int]) -> None:
+    def test_anything(
+        self, spoiled: dict[tuple[int, int], str], jitter_ms: Sequence[float]
+    ) -> None:
         """Any packets spoiled in any way, with any jitter: audio, gaps, counts are the same."""
         self.both(spoiled=spoiled, jitter_ms=jitter_ms)
 
@@ -254,6 +259,86 @@ class ConvoyTests(SynchronousTestCase):
             ),
         )
 
+    def test_fault_of_one(self) -> None:
+        """A port that breaks costs its own call and no other one."""
+        side = Side(4096)
+        side.open(3, (WS,))
+        came = arrivals(3, 60, {}, [0])
+        side.run_until(BEGUN + 0.6, came)
+        self.assertEqual(side.media.streams_together, 6)
+        side.ports.pairs[2].fault = ZeroDivisionError("a mistake")
+        side.run_until(BEGUN + 1.1, [one for one in came if one[1].arrived_at > BEGUN + 0.6])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual((side.media.open_bridges, side.media.streams_together), (2, 4))
+        for outlet in (0, 2):
+            self.assertEqual(len(side.outlets[outlet].items), 10)
+            self.assertTrue(all(isinstance(item, Audio) for item in side.outlets[outlet].items))
+        self.assertIs(side.outlets[1].stopped[0][0], EndReason.ERROR)
+        side.close(3)
+        self.assertEqual(side.media.streams_together, 0)
+
+    def test_mistake_of_ours(self) -> None:
+        """Where stepping together breaks, every bridge goes on by itself, and nothing is lost."""
+        plain, side = Side(0), Side(4096)
+        came = arrivals(2, 60, {}, [0])
+        for one in (plain, side):
+            one.open(2, (WS,))
+            one.run_until(BEGUN + 0.6, came)
+        self.patch(SteadyPlane, "_play", lambda plane, group, now: 1 // 0)
+        rest = [one for one in came if one[1].arrived_at > BEGUN + 0.6]
+        for one in (plain, side):
+            one.run_until(BEGUN + 1.4, rest)
+            one.close(2)
+        self.assertGreater(len(self.flushLoggedErrors(ZeroDivisionError)), 0)
+        for ours, theirs in zip(side.outlets, plain.outlets, strict=True):
+            self.assertEqual(ours.items, theirs.items)
+
+    def test_changes(self) -> None:
+        """Pause, hold, new channels and statistics in the middle: as on the plain path."""
+        sides = [Side(0), Side(4096)]
+        held = (STREAMS[0], replace(STREAMS[1], active=False))
+        took: list[list[object]] = [[], []]
+        came = arrivals(1, 130, {}, [0, 2, 9])
+        changes: list[tuple[float, dict[str, object]]] = [
+            (0.55, {"paused": True}),
+            (0.85, {}),
+            (1.25, {"streams": held}),
+            (1.55, {}),
+            (1.95, {"channels": CHANNELS[::-1]}),
+        ]
+        for side, seen in zip(sides, took, strict=True):
+            side.open(1, (WS,))
+            begun, rest = BEGUN, came
+            for after, change in changes:
+                side.run_until(BEGUN + after, [a for a in rest if a[1].arrived_at > begun])
+                begun = side.clock.seconds()
+                seen.append(side.media.statistics("b0"))
+                side.update(0, **change)
+            side.run_until(BEGUN + 2.8, [a for a in rest if a[1].arrived_at > begun])
+            seen += side.close(1)
+        self.assertEqual(took[1], took[0])
+        self.same(sides[1].items(), sides[0].items())
+        self.assertEqual(sides[1].most, 2)
+
+    def test_stall(self) -> None:
+        """A stall of our own, shorter or longer than a line: all is played, nothing is lost."""
+        for stall_s in (0.3, 1.2, 1.7):
+            sides = [Side(0), Side(4096)]
+            came = arrivals(2, 150, {}, [0])
+            for side in sides:
+                side.open(2, (WS,))
+                side.run_until(BEGUN + 0.7, came)
+                for pair, one in came:
+                    if BEGUN + 0.7 < one.arrived_at <= BEGUN + 0.7 + stall_s:
+                        side.ports.pairs[pair].queue.append(one)
+                side.clock.advance(stall_s)
+                began = side.clock.seconds()
+                side.run_until(BEGUN + 3.0, [a for a in came if a[1].arrived_at > began])
+                side.close(2)
+            self.same(sides[1].items(), sides[0].items())
+            events = [item for item in sides[1].items()[0] if not isinstance(item, Audio)]
+            self.assertEqual(events, [], stall_s)
+
     def test_synchronisation(self) -> None:
         """Over windows of the drift and reports to the SRC, with chunks of 20 ms."""
         self.both(
@@ -267,7 +352,13 @@ class ConvoyTests(SynchronousTestCase):
         )
 
     def test_drift(self) -> None:
-        """A clock that runs away is followed alike."""
-        self.both(
-            calls=1, packets=200, drift_window_s=0.3, drift_tolerance_ms=1, jitter_ms=[*range(0, 8)]
+        """A clock that runs away is followed alike, with as many slips."""
+        batch = self.both(
+            calls=1,
+            packets=200,
+            drift_window_s=0.3,
+            drift_tolerance_ms=1,
+            jitter_ms=[number / 8 for number in range(231)],
         )
+        self.assertEqual(batch.most, 2)
+        self.assertGreater(self.accounts[0].streams[0].slipped, 20)

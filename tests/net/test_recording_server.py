@@ -4,7 +4,9 @@ The recording server, in memory: SIP in, SIP out, and what the media plane is to
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -29,6 +31,7 @@ from twisted_siprec.plan import (
     StreamSilent,
 )
 from twisted_siprec.routing.policy import Intake
+from twisted_siprec.sdp.crypto import Secrecy
 from twisted_siprec.sip.events import Flow, UserAgentSettings
 from twisted_siprec.sip.uas import UserAgentServer
 from twisted_siprec.siprec.session import RouteAnswer, SessionPolicy
@@ -104,7 +107,11 @@ class Recorder:
 
     def replay(self, text: str) -> Replay:
         """A conversation, to its end."""
-        replay = Replay(text, MemoryWire(self.reactor), self.media)
+        return self.go_on(Replay("", MemoryWire(self.reactor), self.media), text)
+
+    def go_on(self, replay: Replay, text: str) -> Replay:
+        """More of a conversation, to its end."""
+        replay.text = text
         done: Deferred[None] = Deferred.fromCoroutine(replay.run())
         outcome: list[object] = []
         done.addBoth(outcome.append)
@@ -144,6 +151,7 @@ CALL = """\
 > a=sendonly
 """
 TAKEN = CALL + "< 200\nack\n"
+TWO = CALL + "> m=audio 4002 RTP/AVP 0\n> a=label:2\n> a=sendonly\n"
 
 
 class RecordingServerTests(SynchronousTestCase):
@@ -286,6 +294,114 @@ class RecordingServerTests(SynchronousTestCase):
         self.assertFalse(self.view().paused)
         self.server.hang_up("rec-1")
         self.assertFalse(self.server.pause("rec-1"))
+
+    def test_pause_src(self) -> None:
+        """Where so configured the SRC is asked to send nothing, and is asked to again."""
+        replay = self.asking(TWO + "< 200\nack\n")
+        self.server.pause("rec-1")
+        self.recorder.go_on(replay, "<< INVITE\n<< a=label:1\n<< a=inactive\n<< a=inactive\n")
+        self.assertEqual((self.view().paused, self.server.calls()[0].state), (True, "paused"))
+        self.assertEqual([each.active for each in self.view().streams], [False, False])
+        self.server.resume("rec-1")
+        self.assertTrue(self.view().paused)
+        self.recorder.go_on(replay, "<< INVITE\n<< a=recvonly\n<< a=recvonly\n")
+        self.assertEqual((self.view().paused, self.server.calls()[0].state), (False, "recording"))
+        self.recorder.go_on(replay, "> BYE\n< 200\n")
+
+    def test_drop(self) -> None:
+        """A stream is dropped by port 0; the other one, and its m-line, stay."""
+        replay = self.asking(TWO + "< 200\nack\n")
+        self.assertTrue(self.server.drop("rec-1", 0))
+        self.assertEqual(len(self.view().streams), 2)
+        invite = "<< INVITE\n<< m=audio 0 RTP/AVP 0\n<< a=label:1\n<< m=audio 30002 RTP/AVP 0\n"
+        self.recorder.go_on(replay, invite + "<< a=label:2\n")
+        self.assertEqual([each.index for each in self.view().streams], [1])
+        self.assertFalse(self.server.drop("rec-1", 0))
+        self.assertFalse(self.server.drop("rec-9", 0))
+
+    def test_glare(self) -> None:
+        """A re-INVITE that meets one of the SRC's is sent again after the time drawn."""
+        replay = self.asking(TWO + "< 200\nack\n")
+        self.server.pause("rec-1")
+        self.recorder.go_on(replay, "<< INVITE 491\n")
+        self.recorder.reactor.advance(1.2)
+        self.assertRaises(AssertionError, self.recorder.go_on, replay, "<< INVITE\n")
+        self.recorder.reactor.advance(0.1)
+        self.recorder.go_on(replay, "<< INVITE\n<< o=* 2 IN IP4 *\n<< a=inactive\n")
+        self.assertEqual([each.active for each in self.view().streams], [False, False])
+
+    def test_own_before_the_ack(self) -> None:
+        """Until the ACK to our 200 came, there is no INVITE of ours."""
+        replay = self.asking(TWO + "< 200\n")
+        self.server.pause("rec-1")
+        self.assertRaises(AssertionError, self.recorder.go_on, replay, "<< INVITE\n")
+        self.recorder.go_on(replay, "ack\n<< INVITE\n<< a=inactive\n")
+
+    def test_own_while_another_is_under_way(self) -> None:
+        """While ours has no answer, the SRC's gets 491; metadata by UPDATE is taken."""
+        replay = self.asking(TWO + "< 200\nack\n")
+        self.server.pause("rec-1")
+        again = TWO.replace("o=- 1 1", "o=- 1 2")
+        self.recorder.go_on(replay, "<<! INVITE\n" + again + "< 491\nack\n")
+        self.recorder.go_on(replay, again.replace("> INVITE", "> UPDATE") + "< 491\n")
+        update = "> UPDATE\n> Content-Type: application/rs-metadata+xml\n>\n> <recording/>\n"
+        self.recorder.go_on(replay, update + "< 200\n")
+
+    def test_refused(self) -> None:
+        """An SRC that takes no re-INVITE is warned of, recorded, and asked no more."""
+        replay = self.asking(TWO + "< 200\nack\n")
+        self.server.pause("rec-1")
+        self.recorder.go_on(replay, "<< INVITE 405\n")
+        self.server.resume("rec-1")
+        self.assertFalse(self.view().paused)
+        self.assertFalse(self.server.drop("rec-1", 0))
+        self.assertIn("warning sip-re-invite-refused", self.server.call("rec-1"))
+        self.recorder.go_on(replay, "> BYE\n< 200\n")
+
+    def test_unanswered(self) -> None:
+        """An SRC that answers nothing is warned of, and recorded."""
+        replay = self.asking(TWO + "< 200\nack\n")
+        self.server.pause("rec-1")
+        self.server.resume("rec-1")
+        self.recorder.go_on(replay, "<<! INVITE\n")
+        for _ in range(40):
+            self.recorder.reactor.advance(1)
+        self.assertIn("warning sip-re-invite-unanswered", self.server.call("rec-1"))
+        self.assertEqual(self.server.calls()[0].state, "recording")
+
+    def test_dialog_unknown(self) -> None:
+        """A 481 to ours ends the recording."""
+        replay = self.asking(TWO + "< 200\nack\n")
+        self.server.pause("rec-1")
+        self.recorder.go_on(replay, "<< INVITE 481\n")
+        self.assertIs(self.view().ended, EndReason.SRC_LOST)
+        self.assertEqual(self.server.calls(), [])
+
+    def test_keys_are_told_nobody(self) -> None:
+        """Neither traces nor the log nor what consumers are told has a key of SRTP."""
+        self.recorder.policy = replace(
+            self.recorder.policy, srtp=Secrecy.ALLOW, new_key=lambda octets: b"\xaa" * octets
+        )
+        logged, traced = self.log(), list[str]()
+        self.server.trace("", traced.append)
+        ours, theirs = b64encode(b"\xaa" * 30).decode(), b64encode(b"\xbb" * 30).decode()
+        crypto = f"> a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{theirs}\n"
+        secured = CALL.replace("RTP/AVP", "RTP/SAVP").replace(
+            "> a=label:1\n", f"> a=label:1\n{crypto}"
+        )
+        replay = self.recorder.replay(secured + "< 200\nack\n")
+        self.assertIn(ours, "".join(replay.response))
+        self.assertIn("a=crypto:1", "".join(traced))
+        shown = "".join((*traced, *logged, repr(self.view()), repr(self.server.call("rec-1"))))
+        for secret in (ours, theirs):
+            self.assertNotIn(secret, shown)
+
+    def asking(self, text: str) -> Replay:
+        """A call of a server that asks the SRC to pause."""
+        self.recorder.policy = replace(
+            self.recorder.policy, pause_src=True, glare_delay_s=lambda: 1.25
+        )
+        return self.recorder.replay(text)
 
     def test_one_call_by_two_sources(self) -> None:
         """One communication session in two recording sessions is no error; they have one key."""

@@ -135,14 +135,19 @@ class ServerContextTests(SynchronousTestCase):
         self.assertRaises(Error, self.shake, context, "stranger")
 
     def test_reload(self) -> None:
-        """After a reload new connections get the new certificate."""
+        """After a reload new connections get the new certificate; those that are up go on."""
         context = self.context()
-        before = self.shake(context)[1].get_peer_certificate()
+        server, peer = self.shake(context)
+        before = peer.get_peer_certificate()
         self.write("srs", *certificate("renewed"))
         context.reload()
         after = self.shake(context)[1].get_peer_certificate()
         assert before is not None and after is not None
         self.assertEqual((name_of(before), name_of(after)), ("srs", "renewed"))
+        for one, other in ((peer, server), (server, peer)):
+            one.send(b"still here")
+            other.bio_write(one.bio_read(65_536))
+            self.assertEqual(other.recv(100), b"still here")
 
     def test_reload_fails(self) -> None:
         """Files that are broken meanwhile are told, and the old ones stay."""

@@ -482,8 +482,11 @@ class ReofferedTests(SynchronousTestCase):
         before = self.recording.description
         bad = with_both(offer("sendonly", "sendonly", codecs="18"), metadata(""))
         self.recording.reoffered("t2", bad, 1.0, WALL)
-        refusal, warned = self.recording.outputs()
+        refusal, warned, told = self.recording.outputs()
         assert isinstance(refusal, Refuse)
+        assert isinstance(told, UpdateBridge)
+        self.assertTrue(told.update.described)
+        self.assertEqual(told.update.description, self.recording.description)
         assert isinstance(warned, Warned)
         self.assertEqual((refusal.status, warned.code), (488, "sip-bad-re-offer"))
         self.assertEqual(
@@ -511,10 +514,10 @@ class ReofferedTests(SynchronousTestCase):
     def test_late_failure(self) -> None:
         """A change that needed no ports was accepted; its failure is only told."""
         self.recording.bridge_failed(503, "why", 1.0)
-        self.assertEqual(
-            self.recording.outputs(),
-            [Warned("sip-no-ports", "the media plane refused a change (why)")],
-        )
+        warned, told = self.recording.outputs()
+        self.assertEqual(warned, Warned("sip-no-ports", "the media plane refused a change (why)"))
+        assert isinstance(told, UpdateBridge)
+        self.assertEqual([code for code, _ in told.update.description.warnings], ["sip-no-ports"])
 
     def test_queue(self) -> None:
         """Requests wait for one another; past the limit they get 500 and Retry-After."""
@@ -782,7 +785,10 @@ class InformedTests(SynchronousTestCase):
     def test_malformed_key(self) -> None:
         """A key press that is none is a warning and a 200."""
         outputs = self.informed(b"Signal=?", "application/dtmf")
-        self.assertEqual(updates(outputs), [])
+        (update,) = updates(outputs)
+        self.assertTrue(update.described)
+        self.assertEqual(update.key_presses, ())
+        self.assertEqual([code for code, _ in update.description.warnings], ["dtmf-malformed"])
         self.assertEqual(outputs[-1], Accept("t2"))
 
     def test_others(self) -> None:

@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..plan import Codec
+from .frames import concealed
 from .pyav import FrameDecoder
 from .samples import NO_SAMPLES, Samples
 
@@ -34,6 +35,7 @@ MAX_FRAMES = 50
 _NO_DATA = 15
 _SPEECH_LOST = 14
 _TOC_BITS = 6
+_EMPTY = bytes((_NO_DATA << 3 | 4,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,10 @@ class AMRDecoder:
         """The next frames as samples."""
         parts = [self._decoded(frame) for frame in self.frames(payload)]
         return parts[0] if len(parts) == 1 else np.concatenate([NO_SAMPLES, *parts])
+
+    def conceal(self, count: int) -> Samples:
+        """As for frames without data, in the midst of speech (3GPP TS 26.091, 26.191)."""
+        return concealed(_EMPTY, self._decoder, self._samples, count)
 
     def frames(self, payload: bytes) -> list[Frame]:
         """The frames of a payload; none where it is cut short or is none."""

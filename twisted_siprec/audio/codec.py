@@ -48,6 +48,14 @@ class RestingDecoder(Protocol):
         """Whether after this payload nothing need follow, so that nothing is missed."""
 
 
+@runtime_checkable
+class ConcealingDecoder(Protocol):
+    """A decoder that knows best what there is in the place of what was lost."""
+
+    def conceal(self, count: int) -> Samples:
+        """So many samples of its own, before the next payload; at most a packet or two."""
+
+
 class Encoder(Protocol):
     """Makes payloads of samples, in order."""
 

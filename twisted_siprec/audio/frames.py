@@ -22,3 +22,12 @@ def decoded(frames: list[bytes], decoder: FrameDecoder, samples: int) -> Samples
     if len(frames) == 1:
         return decoder.decode(frames[0], samples)
     return np.concatenate([NO_SAMPLES, *(decoder.decode(frame, samples) for frame in frames)])
+
+
+def concealed(sign: bytes, decoder: FrameDecoder, samples: int, count: int) -> Samples:
+    """
+    What a decoder has in the place of lost frames, ``count`` samples of it.
+
+    :param sign: what it takes for a frame that was lost.
+    """
+    return decoded([sign] * -(-count // samples), decoder, samples)[:count]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..plan import Codec
-from .frames import decoded, split
+from .frames import concealed, decoded, split
 from .pyav import FrameDecoder
 from .samples import Samples
 
@@ -20,6 +20,8 @@ DECODERS = ("g729",)
 _OCTETS = 10
 _SID_OCTETS = 2
 _SAMPLES = 80
+_ERASED = bytes(_OCTETS)
+"FFmpeg takes a frame of zeros for one that was lost (section 4.4 of ITU-T G.729)."
 
 
 class G729Decoder:
@@ -45,3 +47,7 @@ class G729Decoder:
         if not self.rests(payload):
             return speech
         return np.concatenate([speech, np.zeros(_SAMPLES, dtype=np.int16)])
+
+    def conceal(self, count: int) -> Samples:
+        """As ITU-T G.729 has it."""
+        return concealed(_ERASED, self._decoder, _SAMPLES, count)

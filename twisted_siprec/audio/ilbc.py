@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..plan import Codec
-from .frames import decoded, split
+from .frames import concealed, decoded, split
 from .pyav import FrameDecoder
 from .samples import Samples
 
@@ -54,6 +54,12 @@ class ILBCDecoder:
         if mode is not self._mode:
             self._mode, self._decoder = mode, self._decoder_of(mode)
         return decoded(split(payload, mode.octets), self._decoder, mode.samples)
+
+    def conceal(self, count: int) -> Samples:
+        """As a frame has it whose last bit says that it is none (:rfc:`3951#section-3.8`)."""
+        mode = self._mode
+        empty = bytes(mode.octets - 1) + b"\1"
+        return concealed(empty, self._decoder, mode.samples, count)
 
     def _mode_of(self, payload: bytes) -> _Mode:
         """What was said, unless the length fits the other one alone."""

@@ -17,6 +17,7 @@ Stereo is mixed to one channel by the decoder.
 from __future__ import annotations
 
 from ..plan import Codec
+from .frames import concealed
 from .pyav import FrameDecoder, FrameEncoder
 from .samples import NO_SAMPLES, Samples
 
@@ -41,6 +42,8 @@ class OpusDecoder:
 
     def __init__(self, codec: Codec) -> None:
         self._decoder = FrameDecoder(*DECODERS, rate=_CLOCK_RATE)
+        self._newest = 0
+        "The first octet of the newest packet."
 
     def ticks(self, payload: bytes) -> int:
         """What the first octets say; 0 where they say what cannot be."""
@@ -60,7 +63,15 @@ class OpusDecoder:
     def decode(self, payload: bytes) -> Samples:
         """The next packet as samples."""
         ticks = self.ticks(payload)
-        return self._decoder.decode(payload, ticks) if ticks else NO_SAMPLES
+        if not ticks:
+            return NO_SAMPLES
+        self._newest = payload[0]
+        return self._decoder.decode(payload, ticks)
+
+    def conceal(self, count: int) -> Samples:
+        """As an empty frame has it, which stands for a lost one (:rfc:`6716#section-3.2.1`)."""
+        alone = self._newest & 0xFC
+        return concealed(bytes([alone]), self._decoder, _TICKS[alone >> 3], count)
 
 
 class OpusEncoder:

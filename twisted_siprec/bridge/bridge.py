@@ -99,6 +99,7 @@ class Bridge:
         self._settings = surroundings.settings
         self._wallclock = surroundings.wallclock
         self._opened_at = now
+        self._waits_s = self._settings.jitter_ms / 1000.0
         self._seen_at = now
         self._channels = plan.channels
         self._description = plan.description
@@ -229,8 +230,7 @@ class Bridge:
     @property
     def deadline(self) -> float:
         """When the next chunk is to be played."""
-        waits = self._settings.jitter_ms / 1000.0
-        return self._opened_at + seconds(self._end + self._chunk) + waits
+        return self._opened_at + seconds(self._end + self._chunk) + self._waits_s
 
     def _place(self, now: float) -> int:
         """The place of a time, a whole number of milliseconds from position 0, rounded up."""

@@ -89,6 +89,8 @@ def _unpacked(kind: Any, found: Any) -> Any:
         return _tuple(get_args(kind), found)
     if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
+        if not isinstance(found, dict):
+            raise TypeError("an object expected")
         # A field that is not there has its default: it is younger than the record.
         return kind(
             **{name: _unpacked(hints[name], found[name]) for name in hints if name in found}

@@ -42,6 +42,10 @@ class MediaSettings:
     "Without any packet, the clock of a bridge starts after this."
     quiet_ms: int = 60
     "A span without packets up to this is not worth a gap."
+    conceal: bool = True
+    "What was lost is replaced by what was heard before it, for 60 ms."
+    mask_margin_ms: int = 40
+    "How much audio is silenced before and after a key press, where presses are."
     reanchor_s: float = 1.0
     "A source whose timestamps leave its arrivals by more begins anew."
     late_s: float = 0.5
@@ -66,5 +70,5 @@ class MediaSettings:
     def __post_init__(self) -> None:
         if not 0 < self.first_port < self.last_port <= 65_535:
             raise ValueError("media ports: the range is empty")
-        if self.slot_ms < 1 or self.jitter_ms < 0 or self.chunk_ms < 1:
+        if self.slot_ms < 1 or self.jitter_ms < 0 or self.chunk_ms < 1 or self.mask_margin_ms < 0:
             raise ValueError("media: slot, jitter and chunk are not possible")

@@ -22,6 +22,7 @@ LIVE = (
     "limits",
     "stopping",
     "pass_headers",
+    "hide",
 )
 "The keys that take effect without a restart; a listener's ``tls`` does too."
 

@@ -179,6 +179,10 @@ class Source:
     digest: Digest | None = None
     srtp: Secrecy | None = None
     "None for what ``media.srtp`` says."
+    mask_dtmf: bool | None = None
+    "None for what ``media.mask_dtmf`` says."
+    pause_src: bool | None = None
+    "None for what ``media.pause_src`` says."
 
 
 LOOPBACK = Source("loopback", (ip_network("127.0.0.0/8"), ip_network("::1/128")))
@@ -197,6 +201,10 @@ class MediaConfiguration:
     codecs: tuple[str, ...] = NAMES
     srtp: Secrecy = Secrecy.ALLOW
     dtmf: bool = True
+    mask_dtmf: bool = False
+    "The audio is silenced while a key is pressed."
+    mask_margin_ms: int = MediaSettings().mask_margin_ms
+    conceal: bool = MediaSettings().conceal
     jitter_ms: int = MediaSettings().jitter_ms
     start_timeout_s: float = MediaSettings().start_timeout_s
     silent_after_s: float = MediaSettings().silent_after_s
@@ -208,6 +216,8 @@ class MediaConfiguration:
     expect_signalled_source: bool = False
     max_streams: int = 8
     "Of one call."
+    pause_src: bool = False
+    "SRCs are asked to send nothing while the operator pauses."
 
     @property
     def codec_names(self) -> frozenset[str]:
@@ -397,6 +407,8 @@ class Configuration:
     limits: CallLimits = field(default_factory=CallLimits)
     stopping: Stopping = field(default_factory=Stopping)
     pass_headers: tuple[str, ...] = ()
+    hide: frozenset[str] = frozenset()
+    "What of the metadata is not passed on, by its names in :mod:`~twisted_siprec.siprec.hidden`."
     spool: SpoolConfiguration = field(default_factory=SpoolConfiguration)
     manhole: ManholeConfiguration = field(default_factory=ManholeConfiguration)
     web: WebConfiguration = field(default_factory=WebConfiguration)
@@ -431,4 +443,6 @@ class Configuration:
             silent_after_s=media.silent_after_s,
             relatch_after_s=media.relatch_after_s,
             expect_signalled_source=media.expect_signalled_source,
+            conceal=media.conceal,
+            mask_margin_ms=media.mask_margin_ms,
         )

@@ -8,12 +8,14 @@ the types that it is made of.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..audio.codec import NAMES
 from ..sdp.crypto import Secrecy
 from ..sip.digest import Algorithm
 from ..sip.events import Limits, Reuse, Timers, Transport
+from ..siprec.hidden import FIELDS
 from .document import Place
 from .model import (
     SIP,
@@ -237,6 +239,8 @@ SOURCE = Section(
         "strict": Flag(),
         "non_siprec": choice_of(NonSIPREC),
         "srtp": choice_of(Secrecy),
+        "pause_src": Flag(),
+        "mask_dtmf": Flag(),
         "advertise": IPAddress(wildcard=False),
         "limits": Section(
             SourceLimits,
@@ -277,6 +281,9 @@ MEDIA = Section(
         "codecs": ListOf(Choice({name: name for name in sorted(NAMES)}), distinct=True, some=True),
         "srtp": choice_of(Secrecy),
         "dtmf": Flag(),
+        "mask_dtmf": Flag(),
+        "mask_margin_ms": Whole(0, 1_000, "milliseconds"),
+        "conceal": Flag(),
         "jitter_ms": Whole(0, 2_000, "milliseconds"),
         "start_timeout_s": Number(0.1, 60, "seconds"),
         "silent_after_s": Number(0.5, 3_600, "seconds"),
@@ -286,6 +293,7 @@ MEDIA = Section(
         "relatch_after_s": Number(0.1, 600, "seconds"),
         "expect_signalled_source": Flag(),
         "max_streams": Whole(1, 64),
+        "pause_src": Flag(),
     },
 )
 
@@ -308,6 +316,21 @@ STOPPING = Section(
 )
 
 PASS_HEADERS = ListOf(HEADER_NAME, longest=64, lone=True)
+
+
+HIDDEN_NAME = Text(
+    f"one of {', '.join(FIELDS)}, header.NAME or extension.NAME",
+    "|".join((*map(re.escape, FIELDS), rf"(header|extension)\.{FIELD_NAME}")),
+    140,
+)
+
+
+class _Hidden:
+    """The names of what is not passed on; those of header fields in any case."""
+
+    def read(self, place: Place) -> frozenset[str]:
+        names = ListOf(HIDDEN_NAME, longest=64, lone=True).read(place)
+        return frozenset(name.lower() for name in names)
 
 
 SPOOL = Section(
@@ -396,6 +419,7 @@ SECTIONS: dict[str, Reader[Any]] = {
     "limits": LIMITS,
     "stopping": STOPPING,
     "pass_headers": PASS_HEADERS,
+    "hide": _Hidden(),
     "spool": SPOOL,
     "manhole": MANHOLE,
     "web": WEB,

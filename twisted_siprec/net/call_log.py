@@ -205,6 +205,16 @@ class CallLog:
             gaps=", ".join(f"{reason} {ms} ms" for reason, ms in delivery.gaps_ms) or "none",
             reconnects=delivery.reconnects,
         )
+        if delivery.spooled:
+            self.counters["samples spooled"] += delivery.spooled
+            self._log.info(
+                "{call_id} {destination}: {spooled} samples are in the spool, for later, "
+                "as stream {stream_id}",
+                call_id=call_id,
+                destination=delivery.destination,
+                spooled=delivery.spooled,
+                stream_id=delivery.stream_id,
+            )
 
     # --- faults ----------------------------------------------------------------------
 

@@ -78,7 +78,14 @@ class Convoy:
             pairs = live.steady_pairs
             if counts and buffer.packets - buffer.used < MAX_RUN * len(pairs):
                 break
-            counts.append([reading.read(pair) for pair in pairs])
+            before = buffer.used
+            try:
+                counts.append([reading.read(pair) for pair in pairs])
+            except Exception:  # noqa: BLE001 - it will fail by itself, and be lost without the others
+                self._log.failure("{bridge}: reading failed", bridge=live.bridge)
+                buffer.used = before
+                live.core.leave_steady()
+                counts.append([])
         reading.end()
         return counts
 

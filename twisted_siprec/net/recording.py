@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from ..errors import RemoteError
 from ..plan import Description, Destination, StreamPlan
@@ -61,6 +61,9 @@ class Recording:
         "The streams on which something should come."
         self.silent: set[int] = set()
         self.silence_timer: IDelayedCall | None = None
+        self.asking = False
+        "A re-INVITE that its recording session wants is on its way."
+        self._wake_up: IDelayedCall | None = None
         self._shown_state = session.state
 
     @property
@@ -98,6 +101,20 @@ class Recording:
     def stop_silence_timer(self) -> None:
         """Something was heard, or the call is over."""
         timer, self.silence_timer = self.silence_timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def wake(self, clock: IReactorTime, expire: Callable[[Recording], None]) -> None:
+        """Have ``expire`` called when its recording session has something to do by itself."""
+        self.sleep()
+        deadline = self.session.next_deadline()
+        if deadline is not None:
+            delay_s = max(0.0, deadline - clock.seconds())
+            self._wake_up = clock.callLater(delay_s, expire, self)
+
+    def sleep(self) -> None:
+        """It is woken up no more."""
+        timer, self._wake_up = self._wake_up, None
         if timer is not None and timer.active():
             timer.cancel()
 

@@ -30,7 +30,7 @@ from ..plan import (
 )
 from ..routing.policy import Intake
 from ..sip import events as sip
-from ..sip.message import Request
+from ..sip.message import Request, Response
 from ..siprec import session as siprec
 from .call_events import CallListener, CallRefused
 from .call_log import source_text
@@ -119,8 +119,8 @@ class RecordingServer:
                 self._log.discarded(output)
             case sip.Traced():
                 self._trace.traced(output)
-            case sip.Answered(dialog):
-                self._log.request_answered(self._recordings.get(dialog), output)
+            case sip.Answered():
+                self._answered(output)
             case _:
                 """The rest is for the wire, and the transport's."""
 
@@ -178,6 +178,19 @@ class RecordingServer:
             now, wall = self._clock.seconds(), self._wall()
             recording.session.acknowledged(acknowledged.request, now, wall)
             self._carry_out(recording)
+
+    def _answered(self, answered: sip.Answered) -> None:
+        recording = self._recordings.get(answered.dialog)
+        self._log.request_answered(recording, answered)
+        # The SIP core has INVITEs of its own, for the session timer, but never two at once.
+        if recording is not None and recording.asking and answered.method == "INVITE":
+            recording.asking = False
+            self._tell_answer(recording, answered.status, answered.response)
+
+    def _tell_answer(self, recording: Recording, status: int, response: Response | None) -> None:
+        now, wall = self._clock.seconds(), self._wall()
+        recording.session.answered("INVITE", status, response, now, wall)
+        self._carry_out(recording)
 
     def _cancelled(self, cancelled: sip.Cancelled) -> None:
         """Where it was the first INVITE, the call is over; a re-INVITE never was."""
@@ -237,11 +250,26 @@ class RecordingServer:
                     self._transport.send_bye(dialog)
                 case siprec.SendUpdate(dialog, body, headers):
                     self._transport.send_update(dialog, body, headers)
+                case siprec.SendInvite(dialog, body):
+                    self._reinvite(recording, dialog, body)
                 case siprec.Warned(code, text):
                     self._log.warned(recording, code, text)
                 case siprec.Changed():
                     self._log.described(recording)
         self._log.stands(recording)
+        recording.wake(self._clock, self._expire)
+
+    def _expire(self, recording: Recording) -> None:
+        # The clock may be a rounding error short of the deadline.
+        deadline = recording.session.next_deadline() or 0.0
+        recording.session.expire(max(self._clock.seconds(), deadline))
+        self._carry_out(recording)
+
+    def _reinvite(self, recording: Recording, dialog: str, body: bytes) -> None:
+        recording.asking = True
+        if self._transport.send_invite(dialog, body=body) is None:
+            recording.asking = False
+            self._tell_answer(recording, 491, None)
 
     def _route(self, dialog: str, description: Description) -> siprec.RouteAnswer | siprec.Later:
         """Where the call goes, or why it is refused; one that has a route counts from now on."""
@@ -330,6 +358,7 @@ class RecordingServer:
         if self._recordings.pop(recording.dialog, None) is None:
             return
         recording.stop_silence_timer()
+        recording.sleep()
         self._bridges.pop(recording.id, None)
         if recording.admitted:
             self._intake.leave(recording.reception.source)
@@ -405,6 +434,18 @@ class RecordingServer:
     def resume(self, id: str) -> bool:
         """Record a call again, unless its SRC has paused it too."""
         return self._steer(id, siprec.RecordingSession.resume)
+
+    def drop(self, id: str, index: int) -> bool:
+        """
+        Have the SRC close one stream of a call, by the place of its m-line. False where
+        there is no such stream, or the SRC is known to take no re-INVITE.
+        """
+        recording = self._bridges.get(id)
+        if recording is None or recording.closing:
+            return False
+        dropping = recording.session.drop(index, self._clock.seconds())
+        self._carry_out(recording)
+        return dropping
 
     def _steer(self, id: str, tell: Callable[[siprec.RecordingSession, float], None]) -> bool:
         recording = self._bridges.get(id)

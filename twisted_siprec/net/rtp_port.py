@@ -184,6 +184,7 @@ class BoundPair:
         self._receiver = RTPReceiver(monotonic, settings.max_drain)
         self._rtp_port = RTPPort(number, self._receiver, address, settings, monotonic, reactor)
         self._rtp_port.startListening()  # type: ignore[no-untyped-call] # Twisted's
+        self._descriptor = int(self._rtp_port.socket.fileno())
         self._reports = RTCPReceiver(self._take_rtcp)
         try:
             self._rtcp_port = reactor.listenUDP(
@@ -195,8 +196,7 @@ class BoundPair:
 
     def fileno(self) -> int:
         """See :meth:`PortPair.fileno`."""
-        port = self._rtp_port
-        return int(port.socket.fileno()) if port.connected else -1
+        return self._descriptor
 
     def drain(self, limit: int) -> list[Datagram]:
         """See :meth:`PortPair.drain`; RTCP that shares the port is taken out (:rfc:`5761`)."""
@@ -232,6 +232,8 @@ class BoundPair:
     def close(self) -> Deferred[None]:
         """See :meth:`PortPair.close`."""
         self._taker = None
+        # Closed in the next turn of the reactor, and perhaps another's after that.
+        self._descriptor = -1
         closing = [maybeDeferred(port.stopListening) for port in (self._rtp_port, self._rtcp_port)]
         closed: Deferred[None] = Deferred()
         DeferredList(closing, consumeErrors=True).addCallback(lambda _: closed.callback(None))

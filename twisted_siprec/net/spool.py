@@ -9,6 +9,7 @@ broken, what cannot be written is refused, and becomes a gap with its name.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -79,6 +80,8 @@ class Spool:
         self._pending_octets = 0
         self._complained_at: float | None = None
         self._live: set[str] = set()
+        # Released, and on disk until that is written:
+        self._leaving: Counter[str] = Counter()
         self._put_by: set[str] = set()
         self.octets = 0
         "What is on disk, or on its way there."
@@ -106,8 +109,7 @@ class Spool:
                 self._live.add(stream_id)
                 self._gather(shelved)
             case Release():
-                self._live.discard(stream_id)
-                self._batch.append(shelved)
+                self._release(shelved)
                 self._flush_soon()
             case Recall() as order:
                 self._batch.append(shelved)
@@ -145,8 +147,7 @@ class Spool:
         stream_id = shelved.start.stream_id
         self._live.add(stream_id)
         if not self._gather(shelved):
-            self._live.discard(stream_id)
-            self._batch.append(Shelved(shelved.start, shelved.token, Release()))
+            self._release(Shelved(shelved.start, shelved.token, Release()))
             self._flush()
             reader.written(False)
             return
@@ -158,6 +159,12 @@ class Spool:
             reader.written(kept)
 
         self._flush().addCallback(done)
+
+    def _release(self, shelved: Shelved) -> None:
+        stream_id = shelved.start.stream_id
+        self._live.discard(stream_id)
+        self._leaving[stream_id] += 1
+        self._batch.append(shelved)
 
     def _recall(self, stream_id: str, order: Recall, reader: Reader, attempts: int) -> None:
         def read(cursor: Cursor) -> tuple[tuple[Entry, ...], int]:
@@ -181,7 +188,8 @@ class Spool:
         """The streams on disk whose calls are over, the oldest first."""
 
         def without_live(found: list[Waiting]) -> list[Waiting]:
-            return [each for each in found if each.stream_id not in self._live]
+            ours = self._live | self._leaving.keys()
+            return [each for each in found if each.stream_id not in ours]
 
         return self._database.run(self._table.waiting).addCallback(without_live)
 
@@ -236,9 +244,17 @@ class Spool:
 
         def settled(result: Any) -> Any:
             self._pending_octets -= octets
+            for shelved in batch:
+                if isinstance(shelved.order, Release):
+                    self._left(shelved.start.stream_id)
             return result
 
         return self._database.run(write).addBoth(settled).addCallbacks(written, failed)
+
+    def _left(self, stream_id: str) -> None:
+        self._leaving[stream_id] -= 1
+        if not self._leaving[stream_id]:
+            del self._leaving[stream_id]
 
     def _not_written(self, failure: Failure) -> None:
         self._refuse(0, failure.getErrorMessage())

@@ -63,6 +63,8 @@ class SessionPolicy:
     retry_after_s: int = 2
     request_snapshots: bool = False
     "Ask for a complete snapshot where the metadata begins with a partial update."
+    mask_dtmf: bool = False
+    "The audio is silenced while a key is pressed."
     pause_src: bool = False
     "The SRC is asked to send nothing while the operator pauses; some SRCs end the call at that."
     glare_delay_s: Callable[[], float] = lambda: 1.0

@@ -256,8 +256,8 @@ class RecordingSession:
             self._step(Input.FAILED)
         else:
             self._refuse(waiting.transaction, self._busy())
+            self._knowledge.warn((warning("sip-no-ports", reason),), live=False)
             self._knowledge.show(self._dossier, self._terms.agreement.streams)
-            self._warn(warning("sip-no-ports", reason))
             self._go_on()
 
     # --- from us --------------------------------------------------------------------
@@ -321,7 +321,7 @@ class RecordingSession:
             self._policy.local_address,
             waiting.wall,
         )
-        self._put(OpenBridge(plan))
+        self._put(OpenBridge(replace(plan, mask_dtmf=self._policy.mask_dtmf)))
         self._step(Input.OPEN)
 
     def _begin(self, queued: Queued) -> None:
