@@ -46,9 +46,9 @@ from .net.spool_file import spool_of
 from .net.tls import ServerContext
 from .net.webhooks import make_webhooks
 from .net.worker import WorkerPlan
-from .plan import Description, EndReason
+from .plan import Description, Destination, EndReason
 from .routing.policy import Intake
-from .routing.rules import CallFacts, Lookup
+from .routing.rules import CallFacts, Choice, Lookup
 from .sip import events as sip
 from .sip.uas import UserAgentServer
 from .siprec.session import RouteAnswer, SessionPolicy
@@ -284,12 +284,15 @@ class RecordingService(Service):
             return RemoteError(403, "Forbidden")
 
         def route(description: Description) -> RouteAnswer | Question:
-            routed = self._router.route(CallFacts.of(description, source.name))
+            routed = self._router.route(CallFacts.of(description, source.name), self._pick)
             if isinstance(routed, Lookup):
                 return partial(self._lookups.of(routed).ask, description, source.name)
             return routed
 
         return Reception(source.name, self._policy(source, flow), route)
+
+    def _pick(self, choice: Choice) -> Destination:
+        return choice.pick(random.SystemRandom().random(), self._outlets.doors.is_shut)
 
     def _policy(self, source: Source, flow: sip.Flow) -> SessionPolicy:
         media = self.configuration.media

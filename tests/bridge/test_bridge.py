@@ -306,14 +306,14 @@ class BridgeTests(BridgeTestCase):
         self.assertEqual((self.items, self.bridge.duration_ms), ({}, 300))
 
     def test_sum(self) -> None:
-        """Two streams of one channel are added; a loss of either is named."""
+        """Two streams of one channel are added; a loss of either is concealed and named."""
         self.open(channels=(ChannelPlan(0, (0, 1)),))
         self.send(0, 10, packets=2, value=100)
         self.send(0, 70, packets=3, value=100, skip=1)
         self.send(1, 10, packets=5, value=20)
         self.expire(170)
-        self.assertEqual(self.levels(width=1), [(120,), (120,), (20,), (120,), (120,)])
-        self.assertEqual(self.events(), [Gap(320, 160, (0,), "rtp_loss", "silence")])
+        self.assertEqual(self.levels(width=1), [(120,), (120,), (120,), (120,), (120,)])
+        self.assertEqual(self.events(), [Gap(320, 160, (0,), "rtp_loss", "concealed")])
 
     # --- events ---
 

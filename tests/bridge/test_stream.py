@@ -65,6 +65,7 @@ class StreamTests(SynchronousTestCase):
         **changes: object,
     ) -> Stream:
         plan = StreamPlan(0, codecs, source=HERE, label="1")
+        changes = {"conceal": False, **changes}
         return Stream(plan, MediaSettings(**changes), OPENED)  # type: ignore[arg-type]
 
     def heard(self, end_ms: int) -> list[tuple[int, int]]:

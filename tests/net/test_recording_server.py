@@ -208,6 +208,17 @@ class RecordingServerTests(SynchronousTestCase):
         told = self.view().plan.description.warnings
         self.assertEqual([code for code, _ in told], ["metadata-missing"])
 
+    def test_warning_within_a_call(self) -> None:
+        """What is odd in the middle of a call is told at once, and once."""
+        replay = self.recorder.replay(TAKEN)
+        info = "> INFO\n> Content-Type: application/dtmf\n>\n> Signal=?\n< 200\n"
+        self.recorder.go_on(replay, info)
+        codes = [code for code, _ in self.view().description.warnings]
+        self.assertEqual(codes, ["metadata-missing", "dtmf-malformed"])
+        before = self.view().description
+        self.recorder.go_on(replay, info)
+        self.assertIs(self.view().description, before)
+
     def test_who_may_not(self) -> None:
         """A source that may not is refused before anything is made of its call."""
         self.recorder.refusal = RemoteError(403, "Forbidden")

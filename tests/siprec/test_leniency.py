@@ -25,7 +25,8 @@ The server records whatever it can, and says what was odd. Each oddity has a cod
 stays the same from release to release. It is told once for a call:
 
 * in the log, after the Call-ID: ``… there is no recording metadata [metadata-missing]``;
-* to consumers, in ``siprec.warnings`` of ``start`` and of ``metadata``;
+* to consumers, in ``siprec.warnings`` of ``start``, and of a ``metadata`` message that is sent
+  for it at once;
 * in the JSON of the call, in ``warning_list``, and at the console (``calls`` of the manhole);
 * in the metrics, as a counter for each code.
 

@@ -286,6 +286,13 @@ class AskingTests(SynchronousTestCase):
         self.recording.answered("UPDATE", 405, answered(b"", 405), 1.1, WALL)
         self.assertEqual((self.codes(), self.recording.outputs()), ([], []))
 
+    def test_metadata_in_the_ack(self) -> None:
+        """Metadata in an ACK is taken, where the offer was the SRC's."""
+        body = b'<recording xmlns="urn:ietf:params:xml:ns:recording:1"><session session_id="s"/>'
+        ack = with_metadata(body + b"</recording>", "ACK")
+        self.recording.acknowledged(ack, 1.0, WALL)
+        self.assertEqual([each.id for each in self.recording.description.sessions], ["s"])
+
     def test_over(self) -> None:
         """After the end there is nothing to wait for, and an answer is too late."""
         self.recording.pause(0.5)

@@ -19,7 +19,7 @@ def absences(
     in. Of a channel with several streams every loss counts, but that one of them
     sends nothing is no gap while another one does.
     """
-    spans: dict[tuple[int, int, str], list[int]] = {}
+    spans: dict[tuple[int, int, str, bool], list[int]] = {}
     for plan in channels:
         parts = [played[index] for index in plan.streams if index in played]
         heard = any(part.samples is not None for part in parts)
@@ -27,10 +27,11 @@ def absences(
             for missing in part.missing:
                 if missing.reason == "no_packets" and heard and part.samples is None:
                     continue
-                among = spans.setdefault((missing.start, missing.end, missing.reason), [])
+                named = (missing.start, missing.end, missing.reason, missing.concealed)
+                among = spans.setdefault(named, [])
                 if plan.index not in among:
                     among.append(plan.index)
     return tuple(
-        Absence(start, end, tuple(among), reason)
-        for (start, end, reason), among in sorted(spans.items())
+        Absence(start, end, tuple(among), reason, concealed)
+        for (start, end, reason, concealed), among in sorted(spans.items())
     )

@@ -45,10 +45,12 @@ from ..plan import (
     StreamStatistics,
 )
 from ..rtp.datagram import Datagram
+from ..rtp.events import SILENT_S
 from .absences import absences
 from .channels import channel_starts, clocks, held_channels, pressed_keys
 from .consumers import Block, Consumers, Opening
 from .course import Course
+from .mask import DigitMask
 from .playout import Played
 from .renditions import Rendition
 from .settings import MediaSettings
@@ -104,6 +106,7 @@ class Bridge:
         self._channels = plan.channels
         self._description = plan.description
         self._pause_asked = plan.paused
+        self._masks_digits = plan.mask_dtmf
         self._paused_by = "src"
         self._gone: list[StreamStatistics] = []
         self._silence = SilenceWatch(plan.bridge, self._settings.silent_after_s)
@@ -430,10 +433,17 @@ class Bridge:
             if index in self.streams:
                 self.streams[index].update(plan)
                 continue
-            stream = Stream(plan, self._settings, self._opened_at)
+            stream = Stream(plan, self._settings, self._opened_at, self._digit_mask())
             stream.begin(self._end)
             stream.muted = self._pause_asked
             self.streams[index] = stream
+
+    def _digit_mask(self) -> DigitMask | None:
+        """What silences the key presses of a stream; None where they may be heard."""
+        if not self._masks_digits:
+            return None
+        margin = self._settings.mask_margin_ms * UNITS_PER_MS
+        return DigitMask(margin, int(SILENT_S * UNITS_PER_SECOND))
 
     def _rearrange(self, channels: tuple[ChannelPlan, ...]) -> None:
         """The channels are these from now on."""

@@ -29,6 +29,8 @@ class Run(NamedTuple):
     "The place after it."
     last_sample: int
     "That was played."
+    before: bytes = b""
+    "What was played of it meanwhile, as far as it may be wanted."
 
 
 class Course(NamedTuple):

@@ -103,6 +103,20 @@ class Placement:
         self._event_end = max(end, self._event_end)
         return Placed(place, self.anchored, sequence, end, Kind.EVENT, None, b"")
 
+    def event_span(
+        self, known: Format, payload: bytes, timestamp: int, arrived_at: float
+    ) -> tuple[int, int]:
+        """
+        Where an event lies as far as a packet of it tells, the whole of it. By
+        the arrival of the packet, where its clock is not that of the audio.
+        """
+        lasts = int.from_bytes(payload[2:4], "big") * known.tick
+        if known.tick == self._tick:
+            start = self._offset + timestamp * known.tick
+            return start, start + lasts
+        end = on_grid(arrived_at - self._opened_at)
+        return end - lasts, end
+
     def nothing(self, sequence: int) -> Placed:
         """A packet that has no span, yet has a sequence number, so that it isn't missed."""
         place = max(self._playout.newest, self._playout.played)

@@ -15,11 +15,16 @@ no_packets     nothing came for more than ``quiet_ms``
 A shorter span with nothing wrong about it is silence without a name
 (:rfc:`3550#section-5.1`: timestamps jump where a sender is silent), and so is
 what follows a comfort noise packet (:rfc:`3389`).
+
+What is known to be lost when it is to be played is concealed
+(:mod:`.restoration`). Where a key is pressed, there is silence (``muted``), if
+the bridge is to have it so (:mod:`.mask`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -30,6 +35,7 @@ from ..audio.g711 import G711Decoder, encoded
 from ..audio.resample import Resampler
 from ..audio.samples import NO_SAMPLES, Samples
 from .course import Run
+from .restoration import Restoration, Span
 from .timeline import UNITS_PER_MS, units_per_sample
 
 _SLIP = UNITS_PER_MS
@@ -69,6 +75,8 @@ class Missing:
     start: int
     end: int
     reason: str
+    concealed: bool = False
+    "There is something in its place that is not silence."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,8 @@ class Played:
     missing: tuple[Missing, ...] = ()
     heard: int = 0
     "Units of it that came in packets."
+    concealed: int = 0
+    "Units of it that are concealed."
 
 
 class _Piece(NamedTuple):
@@ -89,12 +99,14 @@ class _Piece(NamedTuple):
     position: int
     rate: int
     samples: Samples
+    came: bool = True
+    "In a packet."
 
 
 class Playout:
     """The packets of one stream that are not played yet, and how far it is played."""
 
-    def __init__(self, rate: int, limit: int, quiet_ms: int) -> None:
+    def __init__(self, rate: int, limit: int, quiet_ms: int, conceal: bool = False) -> None:
         self.played = 0
         "The end of what was played; what comes for a place before it is late."
         self.newest = 0
@@ -114,6 +126,9 @@ class Playout:
         self._noise = False
         "The source said that it is silent."
         self._last_sample = 0
+        self._decoder: Decoder | None = None
+        "Of the newest packet that was played."
+        self._restoration = Restoration(rate) if conceal else None
 
     def place(self, packet: Placed) -> bool:
         """Keep a packet for its time. False where there is no room, or no use for it any more."""
@@ -146,27 +161,52 @@ class Playout:
         self._run = -1
         self._dry = self._noise = False
         self._last_sample = 0
+        if self._restoration is not None:
+            self._restoration.forget()
 
-    def play(self, end: int, held: bool = False) -> Played:
-        """The audio up to ``end``, whatever came; of a held stream nothing is missed."""
+    def play(self, end: int, held: bool = False, muted: Sequence[Span] = ()) -> Played:
+        """
+        The audio up to ``end``, whatever came; of a held stream nothing is missed.
+
+        :param muted: the spans that are silent whatever came.
+        """
         start, self.played = self.played, end
-        missing: list[Missing] = []
+        missing = [Missing(first, last, "muted") for first, last in muted]
         pieces = self._tail
         due = self._due(end)
         if due:
             pieces = pieces + self._decoded(due, start, missing)
         self._noise = self._noise or held
-        self._settle(end, missing)
-        if not pieces:
+        pieces = pieces + self._settle(start, end, missing)
+        restoration = self._restoration
+        if not pieces and (restoration is None or not restoration.wanted):
+            if restoration is not None:
+                restoration.forget()
             return Played(self._rate, None, tuple(missing))
         samples, heard = self._composed(pieces, start, end)
-        return Played(self._rate, samples if heard else None, tuple(missing), heard)
+        self._mute(samples, start, muted)
+        concealed: list[Span] = []
+        if restoration is not None:
+            concealed = restoration.restore(samples, self._rate, start, end)
+            self._mute(samples, start, muted)
+        replaced = sum(last - first for first, last in concealed)
+        named = tuple(_named(missing, concealed))
+        audible = heard or replaced
+        return Played(self._rate, samples if audible else None, named, heard, replaced)
+
+    def _mute(self, samples: Samples, start: int, muted: Sequence[Span]) -> None:
+        unit = units_per_sample(self._rate)
+        for first, last in muted:
+            samples[(first - start) // unit : -(-(last - start) // unit)] = 0
 
     def run(self) -> Run | None:
         """What waits, where that goes on from what was played, packet by packet, in G.711."""
         pending = self._pending
         decoder = pending[0].decoder if pending else None
         if not isinstance(decoder, G711Decoder) or self._dry or self._noise or not self._sorted:
+            return None
+        if self._restoration is not None and self._restoration.losing:
+            # What comes next is to be joined to what was concealed.
             return None
         begun = self._begun(decoder)
         if begun is None:
@@ -217,6 +257,9 @@ class Playout:
         self._accounted = played + begun * unit
         self._sequence = run.sequence - whole
         self._last_sample = run.last_sample
+        self._decoder = decoder
+        if self._restoration is not None:
+            self._restoration.remember(decoder.decode(run.before), run.rate)
         self._tail = []
         if begun:
             self._tail.append(_Piece(played, run.rate, decoder.decode(run.octets[:begun])))
@@ -263,7 +306,14 @@ class Playout:
                 if packet.kind is Kind.NOISE:
                     self._noise = True
             else:
-                self._account(packet, start, missing)
+                lost = self._account(packet, start, missing)
+                if lost is not None:
+                    if decoder is not None:
+                        pieces.append(
+                            _Piece(position, decoder.rate, decoder.decode(b"".join(payloads)))
+                        )
+                        self._decoder, decoder = decoder, None
+                    pieces += self._replaced(*lost, lost[1], start)
             if packet.decoder is None:
                 continue
             if packet.decoder is decoder and packet.position == end and decoder.joins:
@@ -277,11 +327,13 @@ class Playout:
             end = packet.end
         if decoder is not None:
             pieces.append(_Piece(position, decoder.rate, decoder.decode(b"".join(payloads))))
+            self._decoder = decoder
             self._rate = decoder.rate
         return pieces
 
-    def _account(self, packet: Placed, start: int, missing: list[Missing]) -> None:
-        """Say what is missing before a packet, and what of it came late."""
+    def _account(self, packet: Placed, start: int, missing: list[Missing]) -> Span | None:
+        """Say what is missing before a packet, and what of it came late. Gives what was lost."""
+        lost_span: Span | None = None
         same_run = packet.run == self._run
         before = self._accounted
         if packet.position > before and not self._noise:
@@ -298,6 +350,7 @@ class Playout:
                 missing.append(Missing(before, loss_from, "no_packets"))
             if packet.position > loss_from:
                 missing.append(Missing(loss_from, packet.position, "rtp_loss"))
+                lost_span = loss_from, packet.position
         late_from, late_to = max(before, packet.position), min(packet.end, start)
         if packet.kind is Kind.AUDIO and late_to > late_from:
             missing.append(Missing(late_from, late_to, "late"))
@@ -307,18 +360,49 @@ class Playout:
         self._noise = packet.kind is Kind.NOISE
         if packet.end > packet.position:
             self._dry = False
+        return lost_span
 
-    def _settle(self, end: int, missing: list[Missing]) -> None:
-        """At the end of a chunk: a span that is open for long enough is named."""
+    def _replaced(self, begin: int, end: int, until: int, start: int) -> list[_Piece]:
+        """What a decoder has in the place of a loss, unless a part was played as silence."""
+        if self._restoration is None or begin < start:
+            return []
+        audio = self._restoration.lose(begin, end, until, self._decoder)
+        if self._decoder is None or not len(audio):
+            return []
+        return [_Piece(begin, self._decoder.rate, audio, came=False)]
+
+    def _settle(self, start: int, end: int, missing: list[Missing]) -> list[_Piece]:
+        """
+        At the end of a chunk: a span that is known to be lost, or open for long
+        enough, is named. Gives what is in its place.
+        """
         before = self._accounted
         if before >= end:
-            return
+            return []
+        until = self._lost_until()
         if self._noise:
             self._accounted = end
+        elif until is not None:
+            missing.append(Missing(before, end, "rtp_loss"))
+            self._accounted = end
+            return self._replaced(before, end, until, start)
         elif self._dry or end - before > self._quiet:
             missing.append(Missing(before, end, "no_packets"))
             self._accounted = end
             self._dry = True
+        return []
+
+    def _lost_until(self) -> int | None:
+        """Where the next packet lies, if it is here, and shows that all before it was lost."""
+        if self._restoration is None or self._dry or not self._pending:
+            return None
+        following = self._pending[0]
+        lost = following.sequence - self._sequence - 1
+        if following.run != self._run or lost <= 0:
+            return None
+        spans = following.position - self._accounted
+        each = following.end - following.position or spans
+        return following.position if spans <= lost * each + self._quiet else None
 
     def _composed(self, pieces: list[_Piece], start: int, end: int) -> tuple[Samples, int]:
         """The pieces in their places, silence between them; what lies beyond waits."""
@@ -337,14 +421,31 @@ class Playout:
                 audio, at = audio[-at:], 0
             if at + len(audio) > length:
                 keep = max(length - at, 0)
-                rest = _Piece((origin + at + keep) * unit, self._rate, audio[keep:])
+                rest = _Piece((origin + at + keep) * unit, self._rate, audio[keep:], piece.came)
                 self._tail.append(rest)
                 audio = audio[:keep]
             if 0 < at - filled <= _SLIP // unit:
                 samples[filled:at] = samples[filled - 1] if filled else self._last_sample
                 heard += at - filled
             samples[at : at + len(audio)] = audio
-            heard += max(at + len(audio) - max(at, filled), 0)
+            if piece.came:
+                heard += max(at + len(audio) - max(at, filled), 0)
             filled = max(filled, at + len(audio))
         self._last_sample = int(samples[-1]) if length and filled == length else 0
         return samples, heard * unit
+
+
+def _named(missing: list[Missing], concealed: list[Span]) -> Iterator[Missing]:
+    """What is missing, the concealed parts of it by themselves."""
+    for span in missing:
+        at = span.start
+        if span.reason == "rtp_loss":
+            for first, last in concealed:
+                first, last = max(first, at), min(last, span.end)
+                if first < last:
+                    if at < first:
+                        yield replace(span, start=at, end=first)
+                    yield replace(span, start=first, end=last, concealed=True)
+                    at = last
+        if at < span.end:
+            yield replace(span, start=at)

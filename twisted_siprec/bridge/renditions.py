@@ -25,6 +25,8 @@ class Absence:
     end: int
     channels: tuple[int, ...]
     reason: str
+    concealed: bool = False
+    "There is something in its place that is not silence."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Track:
     def _add_gap(self, gap: Gap) -> None:
         """Gaps that follow each other and say the same are one."""
         for number, known in enumerate(self._gaps):
-            alike = known.channels == gap.channels and known.reason == gap.reason
+            alike = replace(gap, position=known.position, samples=known.samples) == known
             if alike and known.position + known.samples == gap.position:
                 self._gaps[number] = replace(known, samples=known.samples + gap.samples)
                 return
@@ -92,6 +94,7 @@ class Track:
                     samples=sum(part.samples for part in parts),
                     payload=b"".join(part.payload for part in parts),
                     silence=all(part.silence for part in parts),
+                    concealed=any(part.concealed for part in parts),
                     held=any(part.held for part in parts),
                 )
             )
@@ -152,16 +155,18 @@ class Rendition:
         if not self.separate:
             layout_is_mono = self.destination.layout is Layout.MONO
             parts = [summed(chunk.channels)] if layout_is_mono else chunk.channels
-            self.tracks[None].carry(self._audio(chunk, parts, bool(chunk.held)), gaps)
+            self.tracks[None].carry(self._audio(chunk, parts, gaps, bool(chunk.held)), gaps)
             return
         for plan, samples in zip(channels, chunk.channels, strict=True):
             own = [
                 replace(gap, channels=(plan.index,)) for gap in gaps if plan.index in gap.channels
             ]
-            audio = self._audio(chunk, [samples], plan.index in chunk.held)
+            audio = self._audio(chunk, [samples], own, plan.index in chunk.held)
             self.tracks[plan.index].carry(audio, own)
 
-    def _audio(self, chunk: Chunk, parts: Sequence[Samples | None], held: bool) -> Audio:
+    def _audio(
+        self, chunk: Chunk, parts: Sequence[Samples | None], gaps: Sequence[Gap], held: bool
+    ) -> Audio:
         position = self.position(chunk.start)
         samples = self.position(chunk.end) - position
         together = interleaved(parts, samples)
@@ -170,6 +175,7 @@ class Rendition:
             samples=samples,
             payload=written(together, self.destination.encoding),
             silence=all(part is None for part in parts),
+            concealed=any(gap.filled == "concealed" for gap in gaps),
             held=held,
         )
 
@@ -180,7 +186,7 @@ class Rendition:
             samples=self.position(absence.end) - position,
             channels=absence.channels,
             reason=absence.reason,
-            filled="silence",
+            filled="concealed" if absence.concealed else "silence",
         )
 
     def flush(self) -> None:

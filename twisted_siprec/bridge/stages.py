@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..audio.g711 import pairs_decoded
 from .batch import HEADER_OCTETS, PacketBuffer
-from .table import LAWS, LINE_OCTETS, NEVER, Rows, StreamTable
+from .table import LAWS, LINE_OCTETS, ROOM_OCTETS, NEVER, Rows, StreamTable
 from .timeline import UNITS_PER_SECOND
 
 _MARKER = np.uint32(0xFF7FFFFF)
@@ -93,7 +93,7 @@ def expected(
         & (buffer.names[:used] == table.names[row]).all(axis=1)
         & (transit >= -far)
     )
-    good = table.fill[rows] - table.lead[rows] + counts * table.octets[rows] <= LINE_OCTETS
+    good = table.fill[rows] - table.lead[rows] + counts * table.octets[rows] <= ROOM_OCTETS
     if not as_expected.all():
         good[of[~as_expected]] = False
     return Arrivals(

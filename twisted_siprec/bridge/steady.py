@@ -21,7 +21,7 @@ from .course import Course
 from .playout import Played
 from .settings import MediaSettings
 from .stages import Arrivals, decoded, expected, keep, side_by_side
-from .table import LINE_OCTETS, MIN_PACKET_OCTETS, Rows, StreamTable
+from .table import LINE_OCTETS, MIN_PACKET_OCTETS, ROOM_OCTETS, Rows, StreamTable
 from .timeline import UNITS_PER_SECOND
 
 
@@ -103,7 +103,7 @@ class SteadyPlane:
             return False
         if 12 + run.packet_octets > self.buffer.max_octets:
             return False
-        return len(run.octets) + chunk + self._ahead_octets <= LINE_OCTETS
+        return len(run.octets) + chunk + self._ahead_octets <= ROOM_OCTETS
 
     def step(
         self, group: Sequence[SteadyBridge], counts: Sequence[int], now: float

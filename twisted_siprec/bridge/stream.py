@@ -20,6 +20,7 @@ from ..rtp.source import Arrival, Probation, Source
 from ..rtp.srtp import SRTP
 from .course import Course, Progressed, Run
 from .formats import Format, first_rate, formats
+from .mask import DigitMask
 from .placement import Placement
 from .playout import Kind, Played, Playout
 from .settings import MediaSettings
@@ -39,6 +40,8 @@ class _Counts:
     discarded: int = 0
     silent: int = 0
     "Units."
+    concealed: int = 0
+    "Units."
     max_jitter_s: float = 0.0
     codec_changes: int = 0
     ssrc_changes: int = 0
@@ -48,7 +51,13 @@ class _Counts:
 class Stream:
     """The reception and the playout of one stream of a bridge."""
 
-    def __init__(self, plan: StreamPlan, settings: MediaSettings, opened_at: float) -> None:
+    def __init__(
+        self,
+        plan: StreamPlan,
+        settings: MediaSettings,
+        opened_at: float,
+        mask: DigitMask | None = None,
+    ) -> None:
         self.plan = plan
         self.source: Source | None = None
         "The source that is heard."
@@ -66,8 +75,12 @@ class Stream:
         self._settings = settings
         self._formats = formats(plan.codecs)
         self._playout = Playout(
-            first_rate(self._formats), settings.max_pending_packets, settings.quiet_ms
+            first_rate(self._formats),
+            settings.max_pending_packets,
+            settings.quiet_ms,
+            settings.conceal,
         )
+        self._mask = mask
         self._placement = Placement(self._playout, opened_at, settings)
         self._probation = Probation()
         self._doubted = False
@@ -187,6 +200,9 @@ class Stream:
             timestamp = source.extend(packet.timestamp)
             self._press(known, packet.payload, timestamp, arrived_at)
             placed = self._placement.event(known, packet.payload, sequence, timestamp)
+            if self._mask is not None:
+                span = self._placement.event_span(known, packet.payload, timestamp, arrived_at)
+                self._mask.press(packet.payload, *span)
         else:
             timestamp = source.extend(packet.timestamp)
             source.measure(timestamp, arrived_at, known.codec.clock_rate)
@@ -220,6 +236,8 @@ class Stream:
         run = self._playout.run()
         known = self._formats.get(codec.payload_type)
         if run is None or known is None or self._pressed or self._events.pressing:
+            return None
+        if self._mask is not None and not self._mask.idle:
             return None
         clock, until = source.clock, drift.until
         if clock is None or until is None or drift.slips:
@@ -301,8 +319,10 @@ class Stream:
         """The audio up to a place, whatever came."""
         start = self._playout.played
         self._placement.slip()
-        played = self._playout.play(end, held=not self.plan.active)
-        self._counts.silent += end - start - played.heard
+        muted = self._mask.play(start, end) if self._mask is not None else ()
+        played = self._playout.play(end, not self.plan.active, muted)
+        self._counts.silent += end - start - played.heard - played.concealed
+        self._counts.concealed += played.concealed
         return played
 
     def pressed(self, now: float) -> list[DigitPressed]:
@@ -336,6 +356,7 @@ class Stream:
             duplicate=counts.duplicate,
             reordered=counts.reordered,
             discarded=counts.discarded,
+            concealed_ms=counts.concealed // UNITS_PER_MS,
             silent_ms=counts.silent // UNITS_PER_MS,
             max_jitter_ms=round(jitter_s * 1000, 3),
             codec_changes=counts.codec_changes,

@@ -21,7 +21,10 @@ from .course import Course, Progressed, Run
 from .stream import Stream
 
 LINE_OCTETS = 8192
-"A second of G.711: more than that waits for nobody on course."
+PAST_OCTETS = 400
+"Of what was played, so much is kept: what is lost next is concealed with it."
+ROOM_OCTETS = LINE_OCTETS - PAST_OCTETS
+"Nearly a second of G.711: more than that waits for nobody on course."
 MIN_PACKET_OCTETS = 40
 NEVER = np.iinfo(np.int64).max
 LAWS = ("PCMU", "PCMA")
@@ -170,15 +173,16 @@ class StreamTable:
         """A stream takes back all that is its own; the row is free."""
         self.settle(row)
         stream, law = self.streams[row], LAWS[self.law[row]]
-        octets = int(self.octets[row])
+        octets, lead = int(self.octets[row]), int(self.lead[row])
         run = Run(
             law=law,
             rate=round(octets / float(self.spacing[row])),
             packet_octets=octets,
-            octets=self.line[row, self.lead[row] : self.fill[row]].tobytes(),
+            octets=self.line[row, lead : self.fill[row]].tobytes(),
             sequence=int(self.sequence[row]) - 1,
             end=int(self.place[row]),
             last_sample=int(self.last_sample[row]),
+            before=self.line[row, max(lead - PAST_OCTETS, 0) : lead].tobytes(),
         )
         if stream is not None:
             stream.take_back(played, run)
@@ -188,12 +192,13 @@ class StreamTable:
     # --- room ---
 
     def make_room(self, rows: Rows) -> None:
-        """Move what waits in some rows to the beginning of their lines."""
+        """Move what waits in some rows, and the past before it, to the beginning of their lines."""
         for row in rows.tolist():
             lead, fill = int(self.lead[row]), int(self.fill[row])
-            waiting = self.line[row, lead:fill].copy()
-            self.line[row, : len(waiting)] = waiting
-            self.lead[row], self.fill[row] = 0, len(waiting)
+            past = min(lead, PAST_OCTETS)
+            kept = self.line[row, lead - past : fill].copy()
+            self.line[row, : len(kept)] = kept
+            self.lead[row], self.fill[row] = past, len(kept)
 
     def _grow(self) -> None:
         """Twice as many rows."""

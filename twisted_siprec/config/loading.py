@@ -94,7 +94,11 @@ def _read(root: Place) -> Configuration:
 
 
 def _with_spool(configuration: Configuration, root: Place) -> Configuration:
-    """Note destinations that want a spool where there is none."""
+    """Note destinations that want a spool where there is none, and a spool for workers."""
+    if configuration.spool.directory is not None and configuration.workers:
+        root.document.note(
+            "spool.directory", "found it with workers, which have no spool yet: expected workers: 0"
+        )
     if configuration.spool.directory is None:
         for each in configuration.destinations:
             if each.spool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..plan import Destination
 from ..routing.patterns import PatternError
-from ..routing.rules import Condition, Fact, Rule
+from ..routing.rules import Choice, Condition, Fact, Rule, Share
 from .document import Place, shown, suggestion
 from .readers import ListOf, MapOf, Section, Whole
 from .schema import FIELD_NAME, NAME
@@ -94,7 +94,7 @@ def _match_section(sources: tuple[str, ...]) -> Section[tuple[Condition, ...]]:
 
 def _check_route(rule: Rule, place: Place) -> None:
     answers = {
-        "destinations": bool(rule.destinations),
+        "destinations": bool(rule.destinations or rule.choices),
         "lookup": rule.lookup is not None,
         "refuse": rule.refuse is not None,
     }
@@ -114,10 +114,11 @@ def read_routes(
 
     def rule(**values: Any) -> Rule:
         match = values.pop("match", ())
-        names = values.pop("destinations", ())
+        named = values.pop("destinations", ())
         return Rule(
             conditions=match,
-            destinations=tuple(destinations[name] for name in names),
+            destinations=tuple(destinations[each] for each in named if isinstance(each, str)),
+            choices=tuple(_choice(each, destinations) for each in named if isinstance(each, tuple)),
             **values,
         )
 
@@ -126,7 +127,9 @@ def read_routes(
         {
             "name": NAME,
             "match": _match_section(sources),
-            "destinations": references(destinations),
+            "destinations": ListOf(
+                _ReferenceOrWeights(tuple(destinations)), longest=16, lone=True, distinct=True
+            ),
             "lookup": LOOKUP,
             "refuse": Whole(400, 699),
         },
@@ -136,6 +139,35 @@ def read_routes(
     rules = ListOf(section).read(place)
     _check_order(rules, place)
     return rules
+
+
+Weights = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _ReferenceOrWeights:
+    """The name of a destination, or several with weights, of which a call gets one."""
+
+    known: tuple[str, ...]
+
+    def read(self, place: Place) -> str | Weights:
+        if not place.is_mapping:
+            return _Reference(self.known, "destination").read(place)
+
+        def weight(name: str, each: Place) -> int:
+            if name not in self.known:
+                expected = suggestion(name, list(self.known))
+                raise each.fail(expected, f"{shown(name)}, which is no destination")
+            return Whole(1, 1_000_000).read(each)
+
+        weights = MapOf(weight, longest=16).read(place)
+        if not weights:
+            raise place.fail("names of destinations with weights", "an empty mapping")
+        return weights
+
+
+def _choice(weights: Weights, destinations: dict[str, Destination]) -> Choice:
+    return Choice(tuple(Share(destinations[name], weight) for name, weight in weights))
 
 
 def references(destinations: dict[str, Destination]) -> ListOf[str]:

@@ -23,11 +23,9 @@ from twisted.python.failure import Failure
 from ..bridge.journal import Keep, Order, PutBy, Recall, Release
 from ..bridge.replay import Entry, Sound
 from .database import Cursor, Database
-from .spool_table import Loaded, Shelved, SpoolTable, Waiting
+from .spool_table import ENTRY_OCTETS, Loaded, Shelved, SpoolTable, Waiting
 
 COMPLAIN_EVERY_S = 60.0
-_ENTRY_OCTETS = 200
-"What an entry takes besides its audio, about."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ class Spool:
         self._leaving: Counter[str] = Counter()
         self._put_by: set[str] = set()
         self.octets = 0
-        "What is on disk, or on its way there."
+        "What is on disk."
         self.refused = 0
         "Entries that became gaps, as they could not be written."
 
@@ -120,13 +118,12 @@ class Spool:
 
     def _gather(self, shelved: Shelved) -> bool:
         octets = _octets(shelved.order)
-        over = self.octets + octets > self._limits.max_octets
+        over = self.octets + self._pending_octets + octets > self._limits.max_octets
         slow = self._pending_octets + octets > self._limits.max_pending_octets
         if over or slow:
             count = len(getattr(shelved.order, "entries", ()))
             self._refuse(count, "it is full (spool.max_mb)" if over else "the disk is too slow")
             return False
-        self.octets += octets
         self._pending_octets += octets
         self._batch.append(shelved)
         self._flush_soon()
@@ -207,7 +204,7 @@ class Spool:
         """All was delivered, or given up."""
 
         def deleted(octets: int) -> None:
-            self.octets = max(0, self.octets - octets)
+            self.octets -= octets
 
         job = partial(self._table.delete, stream_id=stream_id)
         return self._database.run(job).addCallbacks(deleted, self._not_written)
@@ -232,12 +229,11 @@ class Spool:
         def write(cursor: Cursor) -> int:
             return self._table.write(cursor, batch, wallclock)
 
-        def written(freed: int) -> bool:
-            self.octets = max(0, self.octets - freed)
+        def written(more: int) -> bool:
+            self.octets += more
             return True
 
         def failed(failure: Failure) -> bool:
-            self.octets = max(0, self.octets - octets)
             count = sum(len(getattr(shelved.order, "entries", ())) for shelved in batch)
             self._refuse(count, failure.getErrorMessage())
             return False
@@ -267,6 +263,6 @@ def _octets(order: Order) -> int:
     if not isinstance(order, (Keep, PutBy)):
         return 0
     return sum(
-        _ENTRY_OCTETS + (len(entry.audio.payload) if isinstance(entry, Sound) else 0)
+        ENTRY_OCTETS + (len(entry.audio.payload) if isinstance(entry, Sound) else 0)
         for entry in order.entries
     )

@@ -44,6 +44,9 @@ _SCHEMA = (
 )
 _NEEDED = "(end > ? OR position >= ?)"
 "Of an entry, with the position that a stream stands at twice."
+ENTRY_OCTETS = 100
+"What an entry takes besides its body, about."
+_OCTETS = f"total(length(body) + {ENTRY_OCTETS})"
 MARGIN = 100_000
 "What a process that was killed may have said and sent after its last words to the disk."
 
@@ -88,11 +91,11 @@ class SpoolTable:
         """Make the tables where they are missing; the octets that are in them."""
         for statement in _SCHEMA:
             cursor.execute(statement)
-        cursor.execute("SELECT total(length(body)) FROM entries")
+        cursor.execute(f"SELECT {_OCTETS} FROM entries")  # noqa: S608 - a constant
         return int(cursor.fetchall()[0][0])
 
     def write(self, cursor: Cursor, batch: list[Shelved], wallclock: float) -> int:
-        """Carry orders out that have no answer; by how many octets there is less now."""
+        """Carry orders out; by how many octets there is more now, or less."""
         return sum(self._carry_out(cursor, shelved, wallclock) for shelved in batch)
 
     def _carry_out(self, cursor: Cursor, shelved: Shelved, wallclock: float) -> int:
@@ -100,22 +103,21 @@ class SpoolTable:
         match shelved.order:
             case Keep(first, entries, standing):
                 self._insert_stream(cursor, shelved, standing, wallclock)
-                self._insert(cursor, stream_id, first, entries)
-                return 0
+                return self._insert(cursor, stream_id, first, entries)
             case Recall(_, _, _, standing):
-                return self._settle(cursor, stream_id, standing)
+                return -self._settle(cursor, stream_id, standing)
             case Release():
-                return self.delete(cursor, stream_id)
+                return -self.delete(cursor, stream_id)
             case PutBy(first, entries, standing, ending):
                 freed = self._forget(cursor, stream_id, "ordinal < ?", (first + len(entries),))
                 self._insert_stream(cursor, shelved, standing, wallclock)
-                self._insert(cursor, stream_id, first, entries)
+                written = self._insert(cursor, stream_id, first, entries)
                 start = self._sealed(shelved.start, stream_id, "start")
                 cursor.execute(
                     "UPDATE streams SET stored_at = ?, start = ?, ending = ? WHERE id = ?",
                     (wallclock, start, self._sealed(ending, stream_id, "ending"), stream_id),
                 )
-                return freed
+                return written - freed
 
     def _insert_stream(
         self, cursor: Cursor, shelved: Shelved, standing: Standing, wallclock: float
@@ -140,7 +142,8 @@ class SpoolTable:
 
     def _insert(
         self, cursor: Cursor, stream_id: str, first: int, entries: tuple[Entry, ...]
-    ) -> None:
+    ) -> int:
+        octets = 0
         for ordinal, entry in enumerate(entries, first):
             body = self._cipher.seal(entry_to_octets(entry), f"{stream_id} {ordinal}")
             cursor.execute(
@@ -148,6 +151,8 @@ class SpoolTable:
                 " VALUES (?, ?, ?, ?, ?)",
                 (stream_id, ordinal, entry.position, end_of(entry), body),
             )
+            octets += len(body) + ENTRY_OCTETS
+        return octets
 
     def _settle(self, cursor: Cursor, stream_id: str, standing: Standing) -> int:
         """What is before the standing is not needed any more."""
@@ -167,7 +172,7 @@ class SpoolTable:
         self, cursor: Cursor, stream_id: str, which: str, values: tuple[object, ...]
     ) -> int:
         cursor.execute(
-            f"SELECT total(length(body)) FROM entries WHERE stream = ? AND {which}",  # noqa: S608 - constants
+            f"SELECT {_OCTETS} FROM entries WHERE stream = ? AND {which}",  # noqa: S608 - constants
             (stream_id, *values),
         )
         freed = int(cursor.fetchall()[0][0])

@@ -8,7 +8,7 @@ the call; where there are none of these either, the call is refused with 404.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -154,12 +154,49 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """One of several destinations among which calls are divided."""
+
+    destination: Destination
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One destination of several, each as often as its weight says."""
+
+    shares: tuple[Share, ...]
+
+    def pick(self, draw: float, is_shut: Callable[[str], bool]) -> Destination:
+        """
+        The destination of one call. Those that are known to be out of reach get
+        none, as long as another is in reach.
+
+        :param draw: a number from 0 to below 1.
+        """
+        reachable = [each for each in self.shares if not is_shut(each.destination.name)]
+        shares = reachable or list(self.shares)
+        mark = draw * sum(each.weight for each in shares)
+        for share in shares:
+            mark -= share.weight
+            if mark < 0:
+                return share.destination
+        return shares[-1].destination
+
+
+Pick = Callable[[Choice], Destination]
+"Draws the lot of one call."
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One route: where all its conditions hold, these destinations, or this refusal."""
 
     name: str
     conditions: tuple[Condition, ...] = ()
     destinations: tuple[Destination, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    "Of each, one destination more."
     lookup: Lookup | None = None
     "In place of destinations: who is asked for them."
     refuse: int | None = None
@@ -201,7 +238,9 @@ class Router:
         """Where a call goes of which nothing else says it."""
         return self.default or RemoteError(404, "No Route For This Call")
 
-    def route(self, facts: CallFacts) -> tuple[Destination, ...] | RemoteError | Lookup:
+    def route(
+        self, facts: CallFacts, pick: Pick = lambda choice: choice.shares[0].destination
+    ) -> tuple[Destination, ...] | RemoteError | Lookup:
         """
         The destinations of a call, the refusal to answer with, or who is to be
         asked. It raises nothing.
@@ -213,4 +252,5 @@ class Router:
             return rule.lookup
         if rule.refuse is not None:
             return RemoteError(rule.refuse, f"Refused By Route {rule.name}")
-        return rule.destinations
+        picked = (pick(choice) for choice in rule.choices)
+        return tuple(dict.fromkeys((*rule.destinations, *picked)))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 _DIGITS = "0123456789*#ABCD"
 _LONGEST = 0xFFFF
-_SILENT_S = 0.15
+SILENT_S = 0.15
 "A press of which nothing came for this long is over: all its last packets were lost."
 
 
@@ -96,7 +96,7 @@ class EventReceiver:
 
     def expire(self, now: float) -> list[DigitPressed]:
         """The press that is over because nothing more came of it."""
-        if self._press is None or now - self._press.heard_at < _SILENT_S:
+        if self._press is None or now - self._press.heard_at < SILENT_S:
             return []
         return self._finish()
 
