@@ -88,6 +88,7 @@ class RecordingService(Service):
             reactor,
             configuration.media_settings,
             self._outlets.open,
+            together=self._outlets.together,
         )
         self._transport = SIPTransport(
             reactor,

@@ -59,9 +59,19 @@ class BridgeTestCase(SynchronousTestCase):
         destinations: tuple[Destination, ...] = (WS,),
         paused: bool = False,
         settings: MediaSettings | None = None,
+        masks: bool = False,
     ) -> None:
         plan = BridgePlan(
-            "b1", "c1", "192.0.2.9", streams, channels, destinations, DESCRIPTION, 0.0, paused
+            "b1",
+            "c1",
+            "192.0.2.9",
+            streams,
+            channels,
+            destinations,
+            DESCRIPTION,
+            0.0,
+            paused,
+            masks,
         )
         identifiers = iter("abcdefgh")
         surroundings = Surroundings(
@@ -315,7 +325,55 @@ class BridgeTests(BridgeTestCase):
         self.assertEqual(self.levels(width=1), [(120,), (120,), (120,), (120,), (120,)])
         self.assertEqual(self.events(), [Gap(320, 160, (0,), "rtp_loss", "concealed")])
 
+    def test_concealed(self) -> None:
+        """Audio with something concealed in it says so, in the channels that it is in."""
+        separate = Destination("b", "ws://b/", layout=Layout.SEPARATE)
+        self.open(destinations=(WS, separate))
+        self.send(0, 10, packets=2, value=100)
+        self.send(0, 70, packets=3, value=100, skip=1)
+        self.send(1, 10, packets=5, value=20)
+        self.expire(170)
+        gap = Gap(320, 160, (0,), "rtp_loss", "concealed")
+        self.assertEqual([self.events(outlet) for outlet in range(3)], [[gap], [gap], []])
+        told = [
+            [item.concealed for item in self.items[outlet] if isinstance(item, Audio)]
+            for outlet in range(3)
+        ]
+        self.assertEqual(told, [[True], [True], [False]])
+        self.assertEqual([one.concealed_ms for one in self.bridge.statistics()], [20, 0])
+
+    def test_longer_message(self) -> None:
+        """A message of several chunks says so for any of them, and joins only like gaps."""
+        whole = Destination("c", "ws://c/", layout=Layout.INTERLEAVED, chunk_ms=200)
+        self.open(destinations=(WS, whole))
+        self.send(0, 10, packets=3, value=100)
+        self.send(0, 150, packets=3, value=100, skip=4)
+        self.send(1, 10, packets=10, value=20)
+        self.expire(270)
+        concealed = Gap(480, 480, (0,), "rtp_loss", "concealed")
+        silent = Gap(960, 160, (0,), "rtp_loss", "silence")
+        self.assertEqual(self.events(1), [concealed, silent])
+        [audio] = [item for item in self.items[1] if isinstance(item, Audio)]
+        self.assertTrue(audio.concealed)
+
     # --- events ---
+
+    def test_masked(self) -> None:
+        """Where presses are masked, the channel is silent for it, and the gap says why."""
+        self.open(masks=True)
+        self.send(0, 10, packets=4)
+        self.send(1, 10, packets=5, value=20)
+        octets = bytes(RTPPacket(101, True, 4, 640, 70, b"\x05\x8a\x00\xa0"))
+        self.bridge.receive(0, [Datagram(octets, ("192.0.2.1", 4000), OPENED + 0.09)])
+        self.expire(170)
+        self.assertEqual(self.levels(), [(100, 20), (100, 20), (0, 20), (0, 20), (0, 20)])
+        self.assertEqual(
+            self.events(),
+            [
+                Digit("5", 20, 0, "p0", "rfc4733"),
+                Gap(320, 480, (0,), "muted", "silence"),
+            ],
+        )
 
     def test_keys(self) -> None:
         """A key press is told with its channel; separate channels are told of their own only."""

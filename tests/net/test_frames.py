@@ -16,7 +16,7 @@ from twisted.internet import tcp
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.net.frames import Masks, binary_frame, write_now
+from twisted_siprec.net.frames import Masks, Volley, binary_frame, write_now
 
 
 def unmasked(frame: bytes) -> bytes:
@@ -185,3 +185,70 @@ class WriteTests(SynchronousTestCase):
             return theirs.recv(most)
         except BlockingIOError:
             return b""
+
+
+class VolleyTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.transports = [StringTransport() for _ in range(4)]
+
+    def frames(self, transport: StringTransport) -> list[bytes]:
+        """The payloads that a transport was given."""
+        octets, payloads = transport.value(), []
+        while octets:
+            length = octets[1] & 0x7F
+            end = 6 + length if length < 126 else 8 + struct.unpack(">H", octets[2:4])[0]
+            payloads.append(unmasked(octets[:end]))
+            octets = octets[end:]
+        return payloads
+
+    def test_at_once(self) -> None:
+        """Outside of a slot nothing is held."""
+        volley = Volley()
+        volley.send(self.transports[0], b"now")
+        self.assertEqual(self.frames(self.transports[0]), [b"now"])
+
+    def test_together(self) -> None:
+        """Within a slot everything is held to its end; each gets its own, masked by its own."""
+        volley = Volley()
+        with volley.together():
+            for number, transport in enumerate(self.transports):
+                volley.send(transport, bytes([number]) * 320)
+            self.assertEqual([each.value() for each in self.transports], [b""] * 4)
+        for number, transport in enumerate(self.transports):
+            self.assertEqual(self.frames(transport), [bytes([number]) * 320])
+        masks = {transport.value()[4:8] for transport in self.transports}
+        self.assertEqual(len(masks), 4)
+
+    @given(
+        st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40).map(lambda n: bytes(range(n)))))
+    )
+    @settings(deadline=None, max_examples=80)
+    def test_order(self, sent: list[tuple[int, bytes]]) -> None:
+        """Whatever is sent to whom, each gets all of its own in order."""
+        transports = [StringTransport() for _ in range(4)]
+        volley = Volley()
+        with volley.together():
+            for number, payload in sent:
+                volley.send(transports[number], payload)
+        for number, transport in enumerate(transports):
+            expected = [payload for each, payload in sent if each == number]
+            self.assertEqual(self.frames(transport), expected)
+
+    def test_flush(self) -> None:
+        """What is held goes out before a text does."""
+        volley = Volley()
+        with volley.together():
+            volley.send(self.transports[0], b"before")
+            volley.flush()
+            self.transports[0].write(b"\x81\x80....")
+            volley.send(self.transports[0], b"after")
+        self.assertTrue(self.transports[0].value().startswith(b"\x82\x86"))
+        self.assertIn(b"\x81\x80....\x82\x85", self.transports[0].value())
+
+    def test_fault(self) -> None:
+        """What was sent before a fault in the slot goes out all the same."""
+        volley = Volley()
+        with self.assertRaises(ZeroDivisionError), volley.together():
+            volley.send(self.transports[0], b"kept")
+            raise ZeroDivisionError
+        self.assertEqual(self.frames(self.transports[0]), [b"kept"])

@@ -29,6 +29,7 @@ _MAX_PRESSES = 64
 class _Press:
     """A press, or a segment of a long one."""
 
+    timestamp: int
     begin: int
     end: int
     over: bool
@@ -52,18 +53,19 @@ class DigitMask:
         """Nothing is to be silenced, as far as we know."""
         return not self._presses
 
-    def press(self, payload: bytes, begin: int, end: int) -> None:
+    def press(self, payload: bytes, timestamp: int, begin: int, end: int) -> None:
         """An event packet came, whose event lies at these places so far."""
         if len(payload) < 4 or payload[0] >= _DIGITS or end <= begin:
             return
         over = bool(payload[1] & 0x80)
         for known in self._presses:
-            if known.begin == begin:
+            if known.timestamp == timestamp:
                 # Packets come in any order: a press only grows, and stays over.
+                known.begin = min(known.begin, begin)
                 known.end = max(known.end, end)
                 known.over = known.over or over
                 return
-        self._presses.append(_Press(begin, end, over))
+        self._presses.append(_Press(timestamp, begin, end, over))
 
     def play(self, start: int, end: int) -> list[tuple[int, int]]:
         """What is silenced of a span that is played now, in order; then it is forgotten."""

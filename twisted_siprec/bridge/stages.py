@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..audio.g711 import pairs_decoded
 from .batch import HEADER_OCTETS, PacketBuffer
-from .table import LAWS, LINE_OCTETS, ROOM_OCTETS, NEVER, Rows, StreamTable
+from .table import LAWS, LINE_OCTETS, NEVER, ROOM_OCTETS, Rows, StreamTable
 from .timeline import UNITS_PER_SECOND
 
 _MARKER = np.uint32(0xFF7FFFFF)

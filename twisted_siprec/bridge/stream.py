@@ -202,7 +202,7 @@ class Stream:
             placed = self._placement.event(known, packet.payload, sequence, timestamp)
             if self._mask is not None:
                 span = self._placement.event_span(known, packet.payload, timestamp, arrived_at)
-                self._mask.press(packet.payload, *span)
+                self._mask.press(packet.payload, timestamp, *span)
         else:
             timestamp = source.extend(packet.timestamp)
             source.measure(timestamp, arrived_at, known.codec.clock_rate)

@@ -12,7 +12,8 @@ that is half of what the detour over the reactor costs.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from struct import Struct
 from typing import Any
 
@@ -50,19 +51,81 @@ class Masks:
                 return mask
 
 
+class Volley:
+    """
+    The audio of one slot, sent together: masked by one operation, and written one
+    right after the other, while the code that does it and the consumers that get
+    it are awake. Outside of a slot everything is written at once.
+    """
+
+    def __init__(self, masks: Masks | None = None) -> None:
+        self._masks = masks if masks is not None else Masks()
+        self._held: list[tuple[Any, bytes]] = []
+        self._holding = False
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is sent within goes out at the end of it."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+            self.flush()
+
+    def send(self, transport: Any, payload: bytes) -> None:
+        """One binary message."""
+        if self._holding:
+            self._held.append((transport, payload))
+        else:
+            write_now(transport, binary_frame(payload, self._masks.next()))
+
+    def flush(self) -> None:
+        """All that is held goes out, in order: before a text, and before an end."""
+        held, self._held = self._held, []
+        alike: dict[int, list[tuple[Any, bytes]]] = {}
+        for transport, payload in held:
+            alike.setdefault(len(payload), []).append((transport, payload))
+        if len(alike) > 1 and len({id(transport) for transport, _ in held}) < len(held):
+            # Two messages for one consumer, of different lengths: keep their order.
+            for transport, payload in held:
+                write_now(transport, binary_frame(payload, self._masks.next()))
+            return
+        for group in alike.values():
+            self._write_alike(group)
+
+    def _write_alike(self, group: list[tuple[Any, bytes]]) -> None:
+        """Messages of one length."""
+        length = len(group[0][1])
+        if length % 4 or len(group) == 1:
+            for transport, payload in group:
+                write_now(transport, binary_frame(payload, self._masks.next()))
+            return
+        masks = [self._masks.next() for _ in group]
+        words = np.frombuffer(b"".join(payload for _, payload in group), np.uint32)
+        by_row = words.reshape(len(group), -1) ^ np.frombuffer(b"".join(masks), np.uint32)[:, None]
+        head, masked = _header(length), by_row.tobytes()
+        for number, (transport, _) in enumerate(group):
+            body = masked[number * length : (number + 1) * length]
+            write_now(transport, b"".join((head, masks[number], body)))
+
+
+def _header(length: int) -> bytes:
+    """All of a frame before its mask."""
+    if length < 126:
+        return _SHORT.pack(BINARY, MASKED | length)
+    if length < 65_536:
+        return _MEDIUM.pack(BINARY, MASKED | 126, length)
+    return _LONG.pack(BINARY, MASKED | 127, length)
+
+
 def binary_frame(payload: bytes, mask: bytes) -> bytes:
     """One binary message as one masked frame."""
     length = len(payload)
-    if length < 126:
-        header = _SHORT.pack(BINARY, MASKED | length)
-    elif length < 65_536:
-        header = _MEDIUM.pack(BINARY, MASKED | 126, length)
-    else:
-        header = _LONG.pack(BINARY, MASKED | 127, length)
     spare = -length % 4
     words = np.frombuffer(payload + bytes(spare) if spare else payload, np.uint32)
     masked = (words ^ np.frombuffer(mask, np.uint32)).tobytes()
-    return b"".join((header, mask, masked[:length] if spare else masked))
+    return b"".join((_header(length), mask, masked[:length] if spare else masked))
 
 
 def write_now(transport: Any, octets: bytes) -> None:

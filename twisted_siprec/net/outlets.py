@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,7 +43,7 @@ from .outlet import Outlet
 from .recordings import Recording, RecordingSettings
 from .spool import Spool
 from .spool_table import Shelved
-from .websocket import Handshake
+from .websocket import Connection, Handshake
 
 PORTS = {"ws": 80, "wss": 443}
 
@@ -223,6 +224,10 @@ class OutletFactory:
         self._tls = ConsumerTLS()
         self.doors = Doors()
         self._spool = spool
+
+    def together(self) -> AbstractContextManager[None]:
+        """What outlets are given within it is sent together."""
+        return Connection.volley.together()
 
     def open(self, start: StreamStart, report: Callable[[Report], None]) -> Outlet:
         """The outlet of a stream; it is connected in its own time."""

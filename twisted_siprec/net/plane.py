@@ -15,6 +15,7 @@ import time
 import uuid
 from base64 import b64encode
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -63,6 +64,7 @@ class LocalMedia:
     :param monotonic: seconds that no operator sets; the kernel's timestamps are
         brought to them.
     :param open_pair: binds the ports of a stream; the tests have ports of their own.
+    :param together: what is delivered within it is sent together.
     """
 
     _log = Logger()
@@ -78,12 +80,14 @@ class LocalMedia:
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
         token: Callable[[int], bytes] = secrets.token_bytes,
         chance: Callable[[], float] = random.random,
+        together: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._clock = reactor
         self._settings = settings
         self._monotonic = monotonic
         self._token = token
         self._chance = chance
+        self._together = together
         self._listeners: list[Callable[[Report], None]] = []
         self._bridges: dict[str, LiveBridge] = {}
         self._closing: dict[str, list[Deferred[BridgeClosed]]] = {}
@@ -231,21 +235,25 @@ class LocalMedia:
         """Step all bridges that are due, those of missed slots first."""
         self._timer = None
         try:
-            now = self._monotonic()
-            together: list[LiveBridge] = []
-            for bridge in self._slots.due(now):
-                live = self._bridges.get(bridge)
-                if live is None:
-                    continue
-                if live.is_steady:
-                    together.append(live)
-                else:
-                    self._step(live, live.step, self._monotonic())
-                    self._convoy.invite(live)
-            for live, proceed in self._convoy.step(together, now):
-                self._step(live, proceed, now)
+            with self._together():
+                self._step_due()
         finally:
             self._arm()
+
+    def _step_due(self) -> None:
+        now = self._monotonic()
+        together: list[LiveBridge] = []
+        for bridge in self._slots.due(now):
+            live = self._bridges.get(bridge)
+            if live is None:
+                continue
+            if live.is_steady:
+                together.append(live)
+            else:
+                self._step(live, live.step, self._monotonic())
+                self._convoy.invite(live)
+        for live, proceed in self._convoy.step(together, now):
+            self._step(live, proceed, now)
 
     def _step(self, live: LiveBridge, proceed: Callable[[float], None], now: float) -> None:
         """What there is to do for one bridge; another one may have ended it meanwhile."""

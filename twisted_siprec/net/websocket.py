@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, 
 from zope.interface import implementer
 
 from ..dialects.base import Message
-from .frames import Masks, binary_frame, write_now
+from .frames import Volley
 
 MAX_HANDSHAKE_OCTETS = 64 * 1024
 "Of a consumer's answer to the handshake. Past it, it is no WebSocket server."
@@ -101,7 +101,8 @@ class Connection(WebSocketClientProtocol):
     """A WebSocket to one consumer, from its handshake to its end."""
 
     factory: ConnectionFactory
-    _masks = Masks()
+    volley = Volley()
+    "One for all connections of the process: they are sent to together."
 
     def __init__(
         self, clock: IReactorTime, listener: ConnectionListener, settings: ConnectionSettings
@@ -125,17 +126,19 @@ class Connection(WebSocketClientProtocol):
         Autobahn queues nothing here, so frames of ours keep their order with its own.
         """
         if isinstance(message, str):
+            self.volley.flush()
             # Metadata can hold what is no text (half a surrogate pair in JSON).
             octets = message.encode("utf-8", "replace")
             self.sendMessage(octets, False)  # type: ignore[no-untyped-call]  # Autobahn
         elif self._open and self.state == self.STATE_OPEN:
-            write_now(self.transport, binary_frame(message, self._masks.next()))
+            self.volley.send(self.transport, message)
 
     def leave(self, code: int, reason: str) -> None:
         """Close it: politely where it is open, and in any case soon."""
         if not self._open:
             self.drop(reason)
             return
+        self.volley.flush()
         self.sendCloseFrame(code=code, reasonUtf8=reason.encode("utf-8", "replace")[:120])
         self._end_soon()
 

@@ -93,7 +93,7 @@ class Worker(AMP):
         outlets = OutletFactory(
             self._reactor, entropy, secrets.token_urlsafe, settings=plan.outlets
         )
-        self._media = LocalMedia(self._reactor, plan.media, outlets.open)
+        self._media = LocalMedia(self._reactor, plan.media, outlets.open, together=outlets.together)
         self._media.listen(self._report)
         figures = LoopingCall(self._tell_figures)
         figures.clock = self._reactor
