@@ -170,7 +170,7 @@ def siprec(calls: int, seconds: float, load: Path, directory: Path) -> dict:
 
 
 class Signalling:
-    """The SIP of an SRC, as little as there is to it: one TCP connection, one call after another."""
+    """The SIP of an SRC, as little as there is to it: one connection, one call after another."""
 
     def __init__(self, connection: socket.socket, port: int) -> None:
         self.connection = connection

@@ -17,10 +17,10 @@ from twisted_siprec.siprec.session import SessionPolicy
 
 CONFIGURATION = """
 sip: {listeners: [{transport: udp, address: 198.51.100.1}]}
-media: {pause_src: true}
+media: {pause_src: true, mask_dtmf: true}
 sources:
   - {name: usual, networks: 192.0.2.1}
-  - {name: touchy, networks: 192.0.2.2, pause_src: false}
+  - {name: touchy, networks: 192.0.2.2, pause_src: false, mask_dtmf: false}
 hide: [participant.name, header.X-Account, extension.UCID]
 """
 
@@ -30,7 +30,7 @@ class PolicyTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """A service that is not started."""
-        self.patch(service, "LocalMedia", lambda *_: WatchedMedia())
+        self.patch(service, "LocalMedia", lambda *_, **__: WatchedMedia())
         self.service = service.RecordingService(parse(CONFIGURATION), UDPMemoryReactor())
 
     def policy(self, host: str) -> SessionPolicy:
@@ -46,6 +46,12 @@ class PolicyTests(SynchronousTestCase):
         self.assertTrue(self.policy("192.0.2.1").pause_src)
         self.assertFalse(self.policy("192.0.2.2").pause_src)
         self.assertFalse(parse("").media.pause_src)
+
+    def test_mask_dtmf(self) -> None:
+        """A source has its own word on it, or that of media; off unless it is asked for."""
+        self.assertTrue(self.policy("192.0.2.1").mask_dtmf)
+        self.assertFalse(self.policy("192.0.2.2").mask_dtmf)
+        self.assertFalse(parse("").media.mask_dtmf)
 
     def test_hide(self) -> None:
         """What is hidden is so for all, in any case of the letters."""

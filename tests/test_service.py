@@ -52,7 +52,7 @@ class RecordingServiceTests(SynchronousTestCase):
         users = self.mktemp()
         with open(users, "w") as file:
             file.write("sbc:secret\n")
-        self.patch(service, "LocalMedia", lambda *_: WatchedMedia())
+        self.patch(service, "LocalMedia", lambda *_, **__: WatchedMedia())
         self.reactor = UDPMemoryReactor()
         text = CONFIGURATION.format(users=users)
         configuration = parse(text, directory=".", environment={"HOME": "x"})

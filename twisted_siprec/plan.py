@@ -12,13 +12,13 @@ are in samples per channel unless the name says otherwise.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 Address = tuple[str, int]
 "A host (an IP address in text form) and a port."
 
 
-class Encoding(str, Enum):
+class Encoding(StrEnum):
     """How samples are carried to a consumer."""
 
     L16 = "L16"
@@ -27,7 +27,7 @@ class Encoding(str, Enum):
     PCMA = "PCMA"
 
 
-class Layout(str, Enum):
+class Layout(StrEnum):
     """How the channels of a call are carried to a consumer."""
 
     INTERLEAVED = "interleaved"
@@ -38,7 +38,7 @@ class Layout(str, Enum):
     "One connection with the mix of all channels."
 
 
-class EndReason(str, Enum):
+class EndReason(StrEnum):
     """Why a recording session ended, in the words of the native protocol's ``stop``."""
 
     CALL_ENDED = "call_ended"
@@ -61,7 +61,7 @@ class Codec:
     name: str
     "The encoding name in upper case (PCMU, G722, L16, TELEPHONE-EVENT, CN)."
     clock_rate: int
-    "RTP clock in Hz. For G722 this is 8000 though the audio is at 16 kHz (:rfc:`3551#section-4.5.2`)."
+    "RTP clock in Hz. For G722 8000, though its audio is at 16 kHz (:rfc:`3551#section-4.5.2`)."
     channels: int = 1
     parameters: str = ""
     "The value of a=fmtp, as offered."
@@ -316,14 +316,14 @@ class Destination:
     backoff_max_s: float = 5.0
     close_timeout_s: float = 5.0
     linger_s: float = 10.0
-    "After the call ended, how long an unreachable consumer is still tried before the rest is a gap."
+    "How long an unreachable consumer is still tried after the call, before the rest is a gap."
     include_xml: bool = False
     stats_every_s: float = 0.0
     "0 for no stats messages."
     failover: tuple[Destination, ...] = ()
     "Where its streams go while it cannot be reached, in this order; alike in all that is sent."
     breaker_failures: int = 5
-    "So many attempts in a row that fail, of all calls, and it is not tried for a while; 0 for never."
+    "After so many failures in a row, of all calls, it is not tried for a while; 0 for never."
     breaker_open_s: float = 5.0
     "For so long; doubled each time that the next attempt fails too."
     breaker_open_max_s: float = 60.0

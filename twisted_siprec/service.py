@@ -34,7 +34,7 @@ from .net.outlets import OutletFactory, OutletSettings
 from .net.overload import Overload
 from .net.plane import LocalMedia
 from .net.pool import WorkerPool, worker_count
-from .net.recording import Question, Reception
+from .net.recording import Fields, Question, Reception
 from .net.recording_server import Limits, RecordingServer
 from .net.records import make_records
 from .net.reload import HangupSignal, Reload
@@ -284,8 +284,9 @@ class RecordingService(Service):
         if source is None or not source.allow:
             return RemoteError(403, "Forbidden")
 
-        def route(description: Description) -> RouteAnswer | Question:
-            routed = self._router.route(CallFacts.of(description, source.name), self._pick)
+        def route(description: Description, fields: Fields) -> RouteAnswer | Question:
+            facts = CallFacts.of(description, source.name, fields)
+            routed = self._router.route(facts, self._pick)
             if isinstance(routed, Lookup):
                 return partial(self._lookups.of(routed).ask, description, source.name)
             return routed
@@ -307,7 +308,7 @@ class RecordingService(Service):
             new_key=secrets.token_bytes,
             signalling_is_private=flow.transport is sip.Transport.TLS
             or ip_address(flow.remote[0]).is_loopback,
-            headers=(*self.configuration.pass_headers, *sorted(self._router.header_names)),
+            headers=self.configuration.pass_headers,
             plain_invite_status=403 if source.non_siprec is NonSIPREC.REFUSE else None,
             mask_dtmf=media.mask_dtmf if source.mask_dtmf is None else source.mask_dtmf,
             pause_src=media.pause_src if source.pause_src is None else source.pause_src,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_siprec.bridge.composition import Played
 from twisted_siprec.bridge.formats import first_rate, formats
 from twisted_siprec.bridge.mixdown import Mixdown
 from twisted_siprec.bridge.placement import Placement
-from twisted_siprec.bridge.playout import Kind, Placed, Played, Playout
+from twisted_siprec.bridge.playout import Kind, Placed, Playout
 from twisted_siprec.bridge.settings import MediaSettings
 from twisted_siprec.bridge.timeline import UNITS_PER_MS as MS
 from twisted_siprec.plan import ChannelPlan, Codec

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_siprec.audio.codec import Decoder, decoder
-from twisted_siprec.bridge.playout import Kind, Missing, Placed, Playout
+from twisted_siprec.bridge.composition import Missing
+from twisted_siprec.bridge.playout import Kind, Placed, Playout
 from twisted_siprec.bridge.timeline import UNITS_PER_MS
 from twisted_siprec.plan import Codec
 

@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_siprec.audio.codec import Decoder, decoder
 from twisted_siprec.audio.concealment import Concealment
 from twisted_siprec.audio.samples import Samples
-from twisted_siprec.bridge.playout import Kind, Missing, Placed, Played, Playout
+from twisted_siprec.bridge.composition import Missing, Played
+from twisted_siprec.bridge.playout import Kind, Placed, Playout
 from twisted_siprec.bridge.timeline import UNITS_PER_MS as MS
 from twisted_siprec.plan import Codec
 

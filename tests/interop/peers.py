@@ -127,5 +127,6 @@ def run(
         text=True,
         cwd=cwd,
     )
-    assert done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{done.stdout[-6000:]}"
+    code = done.returncode
+    assert code == 0, f"{command[0]} ended with {code}:\n{done.stdout[-5000:]}"
     return done.stdout

@@ -39,7 +39,7 @@ def capture(path: Path, condition: str) -> subprocess.Popen[str]:
 
 
 def test_wireshark_finds_nothing_malformed(tmp_path: Path) -> None:
-    """SIP, SDP and RTCP of a call with hold and resume are well-formed, and say what they should."""
+    """SIP, SDP and RTCP of a call with hold are well-formed, and say what they should."""
     port = free_port()
     first = 28_000
     pcap = tmp_path / "call.pcap"

@@ -19,7 +19,7 @@ from tests.sip_fakes import UDPMemoryReactor
 from tests.vendor_replay import FILES, Replay, View, WatchedMedia
 from twisted_siprec.errors import RemoteError
 from twisted_siprec.net.media import NoPorts
-from twisted_siprec.net.recording import Reception
+from twisted_siprec.net.recording import Fields, Reception
 from twisted_siprec.net.recording_server import Limits, RecordingServer
 from twisted_siprec.net.sip_transport import SIPTransport
 from twisted_siprec.plan import (
@@ -101,8 +101,9 @@ class Recorder:
         """Everybody may, unless a test says otherwise."""
         return self.refusal or Reception("all", self.policy, self.route)
 
-    def route(self, description: Description) -> RouteAnswer:
+    def route(self, description: Description, fields: Fields) -> RouteAnswer:
         """To one consumer."""
+        self.fields = fields
         return self.nowhere or (Destination("consumer", "ws://consumer.example.com/"),)
 
     def replay(self, text: str) -> Replay:
@@ -438,3 +439,17 @@ class RecordingServerTests(SynchronousTestCase):
         answer = "\n".join(replay.response)
         self.assertNotIn("a=record", answer)
         self.assertNotIn("record-aware", answer)
+
+
+def test_routes_see_all_fields() -> None:
+    """
+    A route may look at any header field of the INVITE, under its long name; consumers
+    get those alone that the configuration passes on.
+    """
+    recorder = Recorder()
+    file = next(each for each in FILES if each.stem == "oracle")
+    recorder.replay(file.read_text())
+    assert "call-id" in dict(recorder.fields)
+    assert "max-forwards" in dict(recorder.fields)
+    [view] = recorder.media.views.values()
+    assert view.description.headers == ()

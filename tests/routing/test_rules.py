@@ -144,8 +144,3 @@ class RouterTests(SynchronousTestCase):
         answer = Router().route(CallFacts())
         assert isinstance(answer, RemoteError)
         self.assertEqual((answer.status, answer.reason), (404, "No Route For This Call"))
-
-    def test_header_names(self) -> None:
-        """The router says which header fields it needs."""
-        router = Router((Rule("one", (self.called, self.queue), (A,)), Rule("two")))
-        self.assertEqual(router.header_names, frozenset({"x-queue"}))

@@ -156,6 +156,12 @@ class OfferedTests(SynchronousTestCase):
         self.assertEqual(changed.description.revision, 1)
         self.assertEqual(recording.outputs(), [])
 
+    def test_mask_dtmf(self) -> None:
+        """The bridge is told where key presses are to be silenced."""
+        _, outputs = offered(INVITE, replace(POLICY, mask_dtmf=True))
+        [opening] = [each for each in outputs if isinstance(each, OpenBridge)]
+        self.assertTrue(opening.plan.mask_dtmf)
+
     def test_answers(self) -> None:
         """With the ports comes the answer, and nothing else."""
         recording, outputs = recording_of(INVITE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..plan import ChannelPlan
-from .playout import Played
+from .composition import Played
 from .renditions import Absence
 
 

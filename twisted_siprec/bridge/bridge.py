@@ -48,10 +48,10 @@ from ..rtp.datagram import Datagram
 from ..rtp.events import SILENT_S
 from .absences import absences
 from .channels import channel_starts, clocks, held_channels, pressed_keys
+from .composition import Played
 from .consumers import Block, Consumers, Opening
 from .course import Course
 from .mask import DigitMask
-from .playout import Played
 from .renditions import Rendition
 from .settings import MediaSettings
 from .silence import SilenceWatch

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ..dialects.base import Audio, ChannelStart, Event, Gap, Rearranged, StreamStart
 from ..plan import ChannelPlan, Description, Destination
+from .composition import Played
 from .mixdown import Mixdown
-from .playout import Played
 from .renditions import Absence, Chunk, Item, Rendition, Track
 
 

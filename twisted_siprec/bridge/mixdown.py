@@ -12,7 +12,7 @@ from ..audio.mixer import summed
 from ..audio.resample import Resampler
 from ..audio.samples import Samples
 from ..plan import ChannelPlan
-from .playout import Played
+from .composition import Played
 from .timeline import units_per_sample
 
 

@@ -23,8 +23,7 @@ the bridge is to have it so (:mod:`.mask`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -32,14 +31,11 @@ import numpy as np
 
 from ..audio.codec import Decoder
 from ..audio.g711 import G711Decoder, encoded
-from ..audio.resample import Resampler
 from ..audio.samples import NO_SAMPLES, Samples
+from .composition import Missing, Piece, Played, composed, mute, named
 from .course import Run
 from .restoration import Restoration, Span
 from .timeline import UNITS_PER_MS, units_per_sample
-
-_SLIP = UNITS_PER_MS
-"A hole this small between packets in sequence is our own drift correction."
 
 
 class Kind(IntEnum):
@@ -68,41 +64,6 @@ class Placed(NamedTuple):
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A span of the timeline for which there is no audio, and why."""
-
-    start: int
-    end: int
-    reason: str
-    concealed: bool = False
-    "There is something in its place that is not silence."
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """A stream's part of a chunk."""
-
-    rate: int
-    samples: Samples | None
-    "None for silence."
-    missing: tuple[Missing, ...] = ()
-    heard: int = 0
-    "Units of it that came in packets."
-    concealed: int = 0
-    "Units of it that are concealed."
-
-
-class _Piece(NamedTuple):
-    """Decoded samples in their place."""
-
-    position: int
-    rate: int
-    samples: Samples
-    came: bool = True
-    "In a packet."
-
-
 class Playout:
     """The packets of one stream that are not played yet, and how far it is played."""
 
@@ -116,7 +77,7 @@ class Playout:
         self._quiet = quiet_ms * UNITS_PER_MS
         self._pending: list[Placed] = []
         self._sorted = True
-        self._tail: list[_Piece] = []
+        self._tail: list[Piece] = []
         self._accounted = 0
         "Up to here everything was heard, named, or found to be plain silence."
         self._run = -1
@@ -183,21 +144,18 @@ class Playout:
             if restoration is not None:
                 restoration.forget()
             return Played(self._rate, None, tuple(missing))
-        samples, heard = self._composed(pieces, start, end)
-        self._mute(samples, start, muted)
+        samples, heard, self._tail, self._last_sample = composed(
+            pieces, self._rate, start, end, self._last_sample
+        )
+        mute(samples, self._rate, start, muted)
         concealed: list[Span] = []
         if restoration is not None:
             concealed = restoration.restore(samples, self._rate, start, end)
-            self._mute(samples, start, muted)
+            mute(samples, self._rate, start, muted)
         replaced = sum(last - first for first, last in concealed)
-        named = tuple(_named(missing, concealed))
+        told = tuple(named(missing, concealed))
         audible = heard or replaced
-        return Played(self._rate, samples if audible else None, named, heard, replaced)
-
-    def _mute(self, samples: Samples, start: int, muted: Sequence[Span]) -> None:
-        unit = units_per_sample(self._rate)
-        for first, last in muted:
-            samples[(first - start) // unit : -(-(last - start) // unit)] = 0
+        return Played(self._rate, samples if audible else None, told, heard, replaced)
 
     def run(self) -> Run | None:
         """What waits, where that goes on from what was played, packet by packet, in G.711."""
@@ -241,7 +199,7 @@ class Playout:
         unit = units_per_sample(decoder.rate)
         if decoder.rate != self._rate or len(self._tail) > 1:
             return None
-        rest = self._tail[0] if self._tail else _Piece(self.played, self._rate, NO_SAMPLES)
+        rest = self._tail[0] if self._tail else Piece(self.played, self._rate, NO_SAMPLES)
         if rest.position != self.played or rest.rate != self._rate:
             return None
         if self.played + len(rest.samples) * unit != self._accounted:
@@ -262,7 +220,7 @@ class Playout:
             self._restoration.remember(decoder.decode(run.before), run.rate)
         self._tail = []
         if begun:
-            self._tail.append(_Piece(played, run.rate, decoder.decode(run.octets[:begun])))
+            self._tail.append(Piece(played, run.rate, decoder.decode(run.octets[:begun])))
         self._pending = [
             Placed(
                 position=self._accounted + number * lasts,
@@ -288,9 +246,9 @@ class Playout:
         self._pending = pending[count:]
         return pending[:count]
 
-    def _decoded(self, due: list[Placed], start: int, missing: list[Missing]) -> list[_Piece]:
+    def _decoded(self, due: list[Placed], start: int, missing: list[Missing]) -> list[Piece]:
         """Packets as audio, those that follow each other decoded as one."""
-        pieces: list[_Piece] = []
+        pieces: list[Piece] = []
         position = end = 0
         decoder: Decoder | None = None
         payloads: list[bytes] = []
@@ -310,7 +268,7 @@ class Playout:
                 if lost is not None:
                     if decoder is not None:
                         pieces.append(
-                            _Piece(position, decoder.rate, decoder.decode(b"".join(payloads)))
+                            Piece(position, decoder.rate, decoder.decode(b"".join(payloads)))
                         )
                         self._decoder, decoder = decoder, None
                     pieces += self._replaced(*lost, lost[1], start)
@@ -320,13 +278,11 @@ class Playout:
                 payloads.append(packet.payload)
             else:
                 if decoder is not None:
-                    pieces.append(
-                        _Piece(position, decoder.rate, decoder.decode(b"".join(payloads)))
-                    )
+                    pieces.append(Piece(position, decoder.rate, decoder.decode(b"".join(payloads))))
                 decoder, position, payloads = packet.decoder, packet.position, [packet.payload]
             end = packet.end
         if decoder is not None:
-            pieces.append(_Piece(position, decoder.rate, decoder.decode(b"".join(payloads))))
+            pieces.append(Piece(position, decoder.rate, decoder.decode(b"".join(payloads))))
             self._decoder = decoder
             self._rate = decoder.rate
         return pieces
@@ -362,16 +318,16 @@ class Playout:
             self._dry = False
         return lost_span
 
-    def _replaced(self, begin: int, end: int, until: int, start: int) -> list[_Piece]:
+    def _replaced(self, begin: int, end: int, until: int, start: int) -> list[Piece]:
         """What a decoder has in the place of a loss, unless a part was played as silence."""
         if self._restoration is None or begin < start:
             return []
         audio = self._restoration.lose(begin, end, until, self._decoder)
         if self._decoder is None or not len(audio):
             return []
-        return [_Piece(begin, self._decoder.rate, audio, came=False)]
+        return [Piece(begin, self._decoder.rate, audio, came=False)]
 
-    def _settle(self, start: int, end: int, missing: list[Missing]) -> list[_Piece]:
+    def _settle(self, start: int, end: int, missing: list[Missing]) -> list[Piece]:
         """
         At the end of a chunk: a span that is known to be lost, or open for long
         enough, is named. Gives what is in its place.
@@ -403,49 +359,3 @@ class Playout:
         spans = following.position - self._accounted
         each = following.end - following.position or spans
         return following.position if spans <= lost * each + self._quiet else None
-
-    def _composed(self, pieces: list[_Piece], start: int, end: int) -> tuple[Samples, int]:
-        """The pieces in their places, silence between them; what lies beyond waits."""
-        unit = units_per_sample(self._rate)
-        length = end // unit - start // unit
-        origin = start // unit
-        samples = np.zeros(length, dtype=np.int16)
-        self._tail = []
-        filled = heard = 0
-        for piece in pieces:
-            audio = piece.samples
-            if piece.rate != self._rate:
-                audio = Resampler(piece.rate, self._rate).resample(audio)
-            at = piece.position // unit - origin
-            if at < 0:
-                audio, at = audio[-at:], 0
-            if at + len(audio) > length:
-                keep = max(length - at, 0)
-                rest = _Piece((origin + at + keep) * unit, self._rate, audio[keep:], piece.came)
-                self._tail.append(rest)
-                audio = audio[:keep]
-            if 0 < at - filled <= _SLIP // unit:
-                samples[filled:at] = samples[filled - 1] if filled else self._last_sample
-                heard += at - filled
-            samples[at : at + len(audio)] = audio
-            if piece.came:
-                heard += max(at + len(audio) - max(at, filled), 0)
-            filled = max(filled, at + len(audio))
-        self._last_sample = int(samples[-1]) if length and filled == length else 0
-        return samples, heard * unit
-
-
-def _named(missing: list[Missing], concealed: list[Span]) -> Iterator[Missing]:
-    """What is missing, the concealed parts of it by themselves."""
-    for span in missing:
-        at = span.start
-        if span.reason == "rtp_loss":
-            for first, last in concealed:
-                first, last = max(first, at), min(last, span.end)
-                if first < last:
-                    if at < first:
-                        yield replace(span, start=at, end=first)
-                    yield replace(span, start=first, end=last, concealed=True)
-                    at = last
-        if at < span.end:
-            yield replace(span, start=at)

@@ -17,8 +17,8 @@ import numpy as np
 from ..plan import Address
 from .batch import PacketBuffer
 from .bridge import Bridge
+from .composition import Played
 from .course import Course
-from .playout import Played
 from .settings import MediaSettings
 from .stages import Arrivals, decoded, expected, keep, side_by_side
 from .table import LINE_OCTETS, MIN_PACKET_OCTETS, ROOM_OCTETS, Rows, StreamTable

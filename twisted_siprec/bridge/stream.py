@@ -18,11 +18,12 @@ from ..rtp.header import RTPPacket, parse
 from ..rtp.sequence import Order
 from ..rtp.source import Arrival, Probation, Source
 from ..rtp.srtp import SRTP
+from .composition import Played
 from .course import Course, Progressed, Run
 from .formats import Format, first_rate, formats
 from .mask import DigitMask
 from .placement import Placement
-from .playout import Kind, Played, Playout
+from .playout import Kind, Playout
 from .settings import MediaSettings
 from .timeline import UNITS_PER_MS, Drift
 

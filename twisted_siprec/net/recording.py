@@ -15,6 +15,8 @@ from ..plan import Description, Destination, StreamPlan
 from ..siprec import session as siprec
 from .calls import CallSummary, Value
 
+Fields = tuple[tuple[str, str], ...]
+"Header fields: names and values."
 Question = Callable[[], Deferred[siprec.Routed | RemoteError]]
 "Asks somebody where a call goes."
 
@@ -26,7 +28,8 @@ class Reception:
     source: str
     "The name of the source in the configuration."
     policy: siprec.SessionPolicy
-    route: Callable[[Description], siprec.RouteAnswer | Question]
+    route: Callable[[Description, Fields], siprec.RouteAnswer | Question]
+    "Given what is known of the call, and the header fields of its INVITE."
 
 
 class Recording:
@@ -47,6 +50,8 @@ class Recording:
         self.reception = reception
         self.began = began
         self.started_at = started_at
+        self.fields: Fields = ()
+        "The header fields of its INVITE, until it is routed."
         self.question: Question | None = None
         "What is to be asked before there is a route."
         self.destinations: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ one core to the inputs of another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,18 +26,17 @@ from ..plan import (
     Report,
     StreamHeard,
     StreamSilent,
-    StreamStatistics,
 )
 from ..routing.policy import Intake
 from ..sip import events as sip
+from ..sip.headers import canonical
 from ..sip.message import Request, Response
 from ..siprec import session as siprec
-from .call_events import CallListener, CallRefused
+from .call_desk import CallDesk
+from .call_events import CallRefused
 from .call_log import source_text
-from .calls import CallSummary, Value
 from .chronicle import Chronicle
 from .media import Media, NoPorts
-from .outlet import Tap
 from .recording import Reception, Recording
 from .sip_trace import SIPTrace
 from .sip_transport import SIPTransport
@@ -59,7 +58,7 @@ class Limits:
     "A call from none of whose active streams anything comes for so long is ended; 0 for never."
 
 
-class RecordingServer:
+class RecordingServer(CallDesk):
     """
     Takes calls from the user agent, has them recorded by the media plane, and
     ends them.
@@ -81,19 +80,18 @@ class RecordingServer:
         limits: Limits,
         always_trace: bool = False,
     ) -> None:
-        self._clock = clock
+        super().__init__(
+            clock,
+            transport,
+            media,
+            intake,
+            Chronicle(wall),
+            SIPTrace(transport.trace, always_trace),
+        )
         self._wall = wall
         self._identity = identity
-        self._transport = transport
-        self._media = media
-        self._intake = intake
         self._receive = receive
         self._limits = limits
-        self._log = Chronicle(wall)
-        self._trace = SIPTrace(transport.trace, always_trace)
-        self._recordings: dict[str, Recording] = {}
-        self._bridges: dict[str, Recording] = {}
-        self._idle: list[Deferred[None]] = []
         media.listen(self.reported)
 
     # --- from the SIP user agent ------------------------------------------------------
@@ -142,6 +140,7 @@ class RecordingServer:
         )
         now, wall = self._clock.seconds(), self._wall()
         recording = Recording(session, invited.dialog, call_id, reception, now, wall)
+        recording.fields = tuple((canonical(name), text) for name, text in invited.request.headers)
         self._recordings[invited.dialog] = recording
         self._log.offered(recording)
         self._tell(recording, invited, siprec.RecordingSession.offered)
@@ -274,7 +273,8 @@ class RecordingServer:
     def _route(self, dialog: str, description: Description) -> siprec.RouteAnswer | siprec.Later:
         """Where the call goes, or why it is refused; one that has a route counts from now on."""
         recording = self._recordings[dialog]
-        routed = recording.reception.route(description)
+        fields, recording.fields = recording.fields, ()
+        routed = recording.reception.route(description, fields)
         if isinstance(routed, RemoteError):
             return routed
         refusal = self._intake.admit(self._clock.seconds(), recording.reception.source)
@@ -399,112 +399,19 @@ class RecordingServer:
             self._log.ended(recording, "silent for too long (media.end_after_silence_s)")
             self._hang_up(recording, EndReason.SRC_LOST)
 
-    # --- for the operator ----------------------------------------------------------------
-
-    def calls(self) -> list[CallSummary]:
-        """The calls in progress, the oldest first."""
-        now = self._clock.seconds()
-        return [recording.summary(now) for recording in self._recordings.values()]
-
-    def call(self, id: str) -> Mapping[str, Value]:
-        """Everything about one call."""
-        recording = self._bridges.get(id)
-        return recording.details(self._clock.seconds()) if recording is not None else {}
-
-    def hang_up(self, id: str) -> bool:
-        """End a call."""
-        recording = self._bridges.get(id)
-        if recording is not None:
-            self._hang_up(recording, EndReason.OPERATOR)
-        return recording is not None
-
-    def hang_up_all(self, reason: EndReason) -> None:
-        """End all calls."""
-        for recording in list(self._recordings.values()):
-            self._hang_up(recording, reason)
+    # --- in the hands of the operator -----------------------------------------------------
 
     def _hang_up(self, recording: Recording, reason: EndReason) -> None:
         recording.session.hang_up(reason, self._clock.seconds())
         self._carry_out(recording)
 
-    def pause(self, id: str) -> bool:
-        """Record nothing of a call until it is resumed; False where there is no such call."""
-        return self._steer(id, siprec.RecordingSession.pause)
-
-    def resume(self, id: str) -> bool:
-        """Record a call again, unless its SRC has paused it too."""
-        return self._steer(id, siprec.RecordingSession.resume)
-
-    def drop(self, id: str, index: int) -> bool:
-        """
-        Have the SRC close one stream of a call, by the place of its m-line. False where
-        there is no such stream, or the SRC is known to take no re-INVITE.
-        """
-        recording = self._bridges.get(id)
-        if recording is None or recording.closing:
-            return False
-        dropping = recording.session.drop(index, self._clock.seconds())
-        self._carry_out(recording)
-        return dropping
-
-    def _steer(self, id: str, tell: Callable[[siprec.RecordingSession, float], None]) -> bool:
-        recording = self._bridges.get(id)
-        if recording is None or recording.closing:
-            return False
-        tell(recording.session, self._clock.seconds())
-        self._carry_out(recording)
-        return True
-
-    def streams(self, id: str) -> tuple[StreamStatistics, ...]:
-        """What came so far on the streams of a call; nothing where it is not received."""
-        return self._media.statistics(id)
+    @property
+    def _retry_after_s(self) -> int:
+        return self._limits.retry_after_s
 
     def change(self, limits: Limits) -> None:
         """From now on these hold."""
         self._limits = limits
-
-    def waiting(self) -> Mapping[str, float]:
-        """By destination, the seconds of audio that are not handed over yet."""
-        return self._media.waiting()
-
-    def tap(self, id: str, tap: Tap) -> Callable[[], None]:
-        """Show what the consumers of a call get; call the result to show no more."""
-        return self._media.tap(id, tap)
-
-    def drain(self) -> None:
-        """Take no new call; those in progress go on."""
-        self._intake.drain()
-        self._transport.drain(self._limits.retry_after_s)
-
-    def idle(self) -> Deferred[None]:
-        """Fires when no call is in progress."""
-        waiting: Deferred[None] = Deferred()
-        if self._recordings:
-            self._idle.append(waiting)
-        else:
-            waiting.callback(None)
-        return waiting
-
-    def statistics(self) -> Mapping[str, Value]:
-        """The counters of the server."""
-        return {
-            "calls in progress": len(self._recordings),
-            "draining": self._intake.draining,
-            "connections": self._transport.connections,
-            **dict(sorted(self._log.counters.items())),
-        }
-
-    def trace(self, pattern: str, write: Callable[[str], None]) -> Callable[[], None]:
-        """Show SIP messages; call the result to stop."""
-        return self._trace.watch(pattern, write)
-
-    def watch(self, listener: CallListener) -> None:
-        """Every event of every call from now on goes to ``listener`` too."""
-        self._log.listen(listener)
-
-    def trace_all(self, listener: Callable[[sip.Traced], None]) -> None:
-        """Every SIP message from now on goes to ``listener``."""
-        self._trace.listen(listener)
 
 
 _TellSession = Callable[[siprec.RecordingSession, str, Request, float, float], None]

@@ -214,16 +214,6 @@ class Router:
     rules: tuple[Rule, ...] = ()
     default: tuple[Destination, ...] = ()
 
-    @property
-    def header_names(self) -> frozenset[str]:
-        """The header fields that any rule looks at, in lower case."""
-        return frozenset(
-            condition.key.lower()
-            for rule in self.rules
-            for condition in rule.conditions
-            if condition.fact is Fact.HEADER
-        )
-
     def rule(self, facts: CallFacts) -> Rule | None:
         """The rule that decides, for the log; None for the default."""
         return next((rule for rule in self.rules if rule.holds(facts)), None)

@@ -163,9 +163,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The console command."""
     options = Options()
     try:
-        options.parseOptions(
-            sys.argv[1:] if argv is None else list(argv)
-        )
+        options.parseOptions(sys.argv[1:] if argv is None else list(argv))
         plan = call_plan(options)
     except usage.UsageError as error:
         sys.exit(f"siprec-call: {error}\nTry siprec-call --help.")
