@@ -6,7 +6,9 @@ with silence, and with that of spandsp, which is GStreamer's spanplc.
 
 The speech of the simulator as PCMU, packets of 20 ms, each rate of loss at random
 and in bursts of three packets on average. Needs ``pip install pesq`` (and a C
-compiler for it); spandsp is compared with where libspandsp is installed.
+compiler for it); spandsp is compared with where libspandsp is installed. Then, for
+random loss, Opus and AMR where PyAV is installed: what their decoders conceal (own)
+beside the repetition of what they gave.
 """
 
 from __future__ import annotations
@@ -15,16 +17,18 @@ import ctypes
 import ctypes.util
 import sys
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twisted_siprec.audio.codec import SUPPORTED, ConcealingDecoder, decoder
 from twisted_siprec.audio.concealment import Concealment
 from twisted_siprec.audio.g711 import PCMU_DECODED, encoded
-from twisted_siprec.simulator.speech import read
+from twisted_siprec.audio.opus import OpusEncoder
+from twisted_siprec.audio.pyav import FrameEncoder, first_encoder
+from twisted_siprec.plan import Codec
+from twisted_siprec.simulator.speech import Speech, bundled, read
 
 try:
     from pesq import pesq
@@ -105,13 +109,67 @@ def spandsp() -> Conceal | None:
 def speeches() -> list[Samples]:
     """What the simulator's parties say, by way of PCMU, a whole number of packets each."""
     texts = []
-    for name in ("caller.wav", "callee.wav"):
-        path = Path(str(files("twisted_siprec.simulator") / name))
+    for path in bundled():
         samples = read(path).at(RATE).samples
         samples = samples[: len(samples) // PACKET * PACKET]
         octets = np.frombuffer(encoded(samples, "PCMU"), dtype=np.uint8)
         texts.append(PCMU_DECODED.take(octets))
     return texts
+
+
+def packets_of(codec: Codec, samples: Samples) -> list[bytes]:
+    """Speech at the rate of a codec in its payloads of 20 ms."""
+    size = codec.clock_rate // 50
+    parts = [samples[at : at + size] for at in range(0, len(samples) - size + 1, size)]
+    if codec.name == "OPUS":
+        opus = OpusEncoder()
+        return [opus.encode(part) for part in parts]
+    amr = FrameEncoder("libopencore_amrnb", rate=codec.clock_rate, bit_rate=12_200)
+    return [b"\xf0" + frame for part in parts for frame in amr.encode(part)]
+
+
+def decoded(codec: Codec, payloads: list[bytes], received: Received, way: str) -> Samples:
+    """What is heard of a stream, at 8000 Hz."""
+    made = decoder(codec)
+    assert isinstance(made, ConcealingDecoder)
+    size = made.rate // 50
+    repetition = Concealment(made.rate)
+    heard = np.zeros(size * len(payloads), dtype=np.int16)
+    for number, (payload, good) in enumerate(zip(payloads, received, strict=True)):
+        part = np.zeros(0, dtype=np.int16)
+        if good:
+            part = made.decode(payload)
+            part = repetition.good(part) if way == "repeated" else part
+        elif way == "repeated":
+            part = repetition.lost(size)
+        elif way == "own":
+            part = made.conceal(size)
+        heard[number * size :][: len(part)] = part
+    return Speech(heard, made.rate).at(RATE).samples
+
+
+def codecs(seeds: int) -> None:
+    """A line for each rate of loss and codec that conceals by itself."""
+    ways = ("silence", "repeated", "own")
+    print("\nloss        ", *(f"{way:>8}" for way in ways))
+    aligned = Codec(98, "AMR", 8000, parameters="octet-align=1")
+    for codec in (Codec(111, "OPUS", 48000, 2), aligned):
+        if codec.name not in SUPPORTED:
+            continue
+        if codec.name == "AMR" and first_encoder("libopencore_amrnb") is None:
+            continue
+        for percent in PERCENT:
+            scores = dict.fromkeys(ways, 0.0)
+            for path in bundled():
+                payloads = packets_of(codec, read(path).at(codec.clock_rate).samples)
+                whole = decoded(codec, payloads, np.ones(len(payloads), dtype=bool), "silence")
+                for seed in range(seeds):
+                    lots = np.random.default_rng(seed)
+                    received = lost_at_random(len(payloads), percent / 100, lots)
+                    for way in ways:
+                        heard = decoded(codec, payloads, received, way)
+                        scores[way] += pesq(RATE, whole, heard, "nb") / seeds / 2
+            print(f"{percent:3} % {codec.name:6}", *(f"{scores[way]:8.2f}" for way in ways))
 
 
 def main() -> None:
@@ -134,6 +192,7 @@ def main() -> None:
                         scores[name] += pesq(RATE, text, conceal(text, received), "nb")
             shown = (f"{score / seeds / len(texts):8.2f}" for score in scores.values())
             print(f"{percent:3} % {title}", *shown, flush=True)
+    codecs(seeds)
 
 
 if __name__ == "__main__":
