@@ -301,10 +301,27 @@ class RecordsTests(SynchronousTestCase):
         self.assertEqual(self.rows(), [("r1", "ended")])
 
     def test_away_at_the_end(self) -> None:
-        """A database that is away does not hold up the end."""
+        """A database that is away holds up the end for as long as it may, and no longer."""
         self.happen(*events())
         self.database.fault = sqlite3.OperationalError("away")
-        self.successResultOf(self.records.stopService())
+        stopped = self.records.stopService()
+        for _ in range(24):
+            self.clock.advance(0.2)
+        self.assertNoResult(stopped)
+        self.clock.advance(0.2)
+        self.clock.advance(0.2)
+        self.successResultOf(stopped)
+
+    def test_broken_at_the_end(self) -> None:
+        """A connection that breaks with the last row is made anew, and the row is written."""
+        self.happen(*events())
+        self.database.fault = sqlite3.OperationalError("broken")
+        stopped = self.records.stopService()
+        self.assertNoResult(stopped)
+        self.database.fault = None
+        self.clock.advance(0.2)
+        self.successResultOf(stopped)
+        self.assertEqual(self.rows(), [("r1", "ended")])
 
     def test_bad_row(self) -> None:
         """A row that the database does not take is lost alone."""

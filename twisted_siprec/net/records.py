@@ -28,6 +28,7 @@ from .credentials import read_secret
 from .database import Database, PostgreSQLDatabase, SQLiteDatabase
 from .record_table import RecordTable
 
+_AGAIN_AT_END_S = 0.2
 _AGAIN_S = 5.0
 _BATCH = 200
 _REMOVE_EVERY_S = 3_600.0
@@ -182,6 +183,9 @@ class Records(Service):
             self._waiting.move_to_end(record.id, last=False)
         if self._written is None:
             self._soon(_AGAIN_S)
+        elif transient and not self._written.called:
+            # A connection that broke is made anew; there is time for that until the end.
+            self._timer = self._clock.callLater(_AGAIN_AT_END_S, self._work)
         else:
             self._tell_written()
 
