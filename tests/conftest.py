@@ -4,11 +4,16 @@ What all tests share.
 
 from __future__ import annotations
 
+import signal
 from itertools import count
 from pathlib import Path
 
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Run in the background of a script: the programs that are tested would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

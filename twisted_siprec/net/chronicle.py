@@ -101,7 +101,7 @@ class Chronicle:
     def described(self, recording: Recording) -> None:
         """What is known of a call changed."""
         description = recording.session.description
-        if recording.bridged and not recording.closing:
+        if recording.bridged and recording.session.state.live:
             self._log.described(recording.call_id, description)
         self._tell(CallDescribed(recording.id, description, recording.session.metadata_text))
 
