@@ -216,4 +216,4 @@ def test_a_call_goes_on_beside_all_that(server: tuple[Server, int], tmp_path: Pa
 def test_sipsak_pings(server: tuple[Server, int]) -> None:
     """The OPTIONS of sipsak are answered 200."""
     told = run("sipsak", "-v", "-s", f"sip:srs@127.0.0.1:{server[1]}")
-    assert "200 OK" in told or "SIP/2.0 200" in told or "reply" in told.lower()
+    assert "SIP/2.0 200" in told

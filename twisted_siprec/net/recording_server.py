@@ -329,7 +329,7 @@ class RecordingServer(CallDesk):
 
     def _failed(self, recording: Recording, failure: Failure) -> None:
         if failure.check(NoPorts):
-            status, reason = 503, "no RTP ports left (media.ports)"
+            status, reason = 503, failure.getErrorMessage()
         else:
             status, reason = 500, "the media plane failed"
             self._log.fault(failure, recording)
