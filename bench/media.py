@@ -25,7 +25,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import succeed
 
 from twisted_siprec.bridge.settings import MediaSettings
-from twisted_siprec.net.plane import LocalMedia
+from twisted_siprec.net.media.plane import LocalMedia
 from twisted_siprec.plan import (
     BridgePlan,
     ChannelPlan,

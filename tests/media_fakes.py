@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
 
 from twisted_siprec.dialects.base import Audio, Event, StreamStart
-from twisted_siprec.net.rtp_port import TakeRTCP
+from twisted_siprec.net.media.rtp_port import TakeRTCP
 from twisted_siprec.plan import Address, DeliveryStatistics, EndReason, StreamStatistics
 from twisted_siprec.rtp.datagram import Datagram
 

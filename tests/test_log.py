@@ -26,13 +26,13 @@ def event(format: str | None = "{call_id} answered", **fields: Any) -> LogEvent:
     return {
         "log_time": 1767366000.1236,
         "log_level": LogLevel.info,
-        "log_namespace": "twisted_siprec.net.recording_server",
+        "log_namespace": "twisted_siprec.net.calls.recording_server",
         "log_format": format,
         **fields,
     }
 
 
-HEAD = "2026-01-02T15:00:00.123Z info [net.recording_server] "
+HEAD = "2026-01-02T15:00:00.123Z info [net.calls.recording_server] "
 
 
 def failing(logger: Logger) -> None:
@@ -126,7 +126,7 @@ class JSONLineTests(SynchronousTestCase):
             {
                 "time": "2026-01-02T15:00:00.123Z",
                 "level": "info",
-                "namespace": "net.recording_server",
+                "namespace": "net.calls.recording_server",
                 "message": "c1 answered",
                 "call_id": "c1",
                 "streams": 2,

@@ -1,6 +1,6 @@
 """
 Conversations of an SRC with the whole recording server, and what replays them: in
-memory (``tests/net/test_recording_server.py``) and over the real listeners
+memory (``tests/net/calls/test_recording_server.py``) and over the real listeners
 (``tests/interop/test_vendors.py``).
 
 A file of ``tests/conversations/vendors`` is read line by line:

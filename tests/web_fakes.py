@@ -15,7 +15,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from twisted_siprec.dialects.base import Audio, ChannelStart, StreamStart
-from twisted_siprec.net.call_events import (
+from twisted_siprec.net.calls.calls import CallSummary, Value
+from twisted_siprec.net.calls.events import (
     CallAnswered,
     CallBegan,
     CallDescribed,
@@ -24,8 +25,7 @@ from twisted_siprec.net.call_events import (
     CallMoved,
     CallOffered,
 )
-from twisted_siprec.net.calls import CallSummary, Value
-from twisted_siprec.net.outlet import Tap
+from twisted_siprec.net.media.outlet import Tap
 from twisted_siprec.plan import (
     BridgeClosed,
     BridgePlan,

@@ -1,7 +1,7 @@
 """
 The log: one event a line, with the Call-ID that it is about.
 
-As text, ``2026-01-02T15:00:00.123Z info [net.recording_server] 8f2@sbc: …``; as
+As text, ``2026-01-02T15:00:00.123Z info [net.calls.recording_server] 8f2@sbc: …``; as
 JSON, one object a line. What a peer sent cannot make lines of its own: control
 characters are escaped. Only the traceback of a failure has further lines, each
 indented.

@@ -27,25 +27,25 @@ from .errors import RemoteError
 from .manhole.console import Word
 from .manhole.server import ManholeService
 from .manhole.webhook_words import webhook_words
-from .net.admission import Admission
-from .net.late import LateDeliveries, LateSettings
+from .net.calls.recording import Fields, Question, Reception
+from .net.calls.recording_server import Limits, RecordingServer
+from .net.delivery.late import LateDeliveries, LateSettings
+from .net.delivery.outlets import OutletFactory, OutletSettings
+from .net.delivery.spool import Spool
+from .net.delivery.spool_file import spool_of
 from .net.lookup import RouteLookups
-from .net.outlets import OutletFactory, OutletSettings
+from .net.media.plane import LocalMedia
 from .net.overload import Overload
-from .net.plane import LocalMedia
-from .net.pool import WorkerPool, worker_count
-from .net.recording import Fields, Question, Reception
-from .net.recording_server import Limits, RecordingServer
-from .net.records import make_records
+from .net.records.records import make_records
 from .net.reload import HangupSignal, Reload
-from .net.sip_locate import Locator, service_lookup
-from .net.sip_transport import SIPListener, SIPTransport
-from .net.sip_users import secrets_of
-from .net.spool import Spool
-from .net.spool_file import spool_of
+from .net.sip.admission import Admission
+from .net.sip.locate import Locator, service_lookup
+from .net.sip.transport import SIPListener, SIPTransport
+from .net.sip.users import secrets_of
 from .net.tls import ServerContext
-from .net.webhooks import make_webhooks
-from .net.worker import WorkerPlan
+from .net.webhooks.webhooks import make_webhooks
+from .net.workers.pool import WorkerPool, worker_count
+from .net.workers.worker import WorkerPlan
 from .plan import Description, Destination, EndReason
 from .routing.policy import Intake
 from .routing.rules import CallFacts, Choice, Lookup

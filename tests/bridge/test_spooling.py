@@ -17,9 +17,9 @@ from twisted_siprec.bridge.delivery_states import Disconnect, Finished, Send, To
 from twisted_siprec.bridge.journal import Keep, PutBy, Recall, Release
 from twisted_siprec.dialects import RecstreamDialect
 from twisted_siprec.dialects.base import Digit, Gap, StreamStart
-from twisted_siprec.net.late import late_start
-from twisted_siprec.net.spool_cipher import Open
-from twisted_siprec.net.spool_table import Shelved, SpoolTable
+from twisted_siprec.net.delivery.late import late_start
+from twisted_siprec.net.delivery.spool_cipher import Open
+from twisted_siprec.net.delivery.spool_table import Shelved, SpoolTable
 from twisted_siprec.plan import DeliveryStatistics, EndReason
 from twisted_siprec.simulator.recstream import (
     ConsumerConnection,

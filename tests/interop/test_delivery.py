@@ -19,8 +19,8 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from twisted_siprec.dialects.base import Audio, ChannelStart, StreamStart
-from twisted_siprec.net.outlet import Outlet
-from twisted_siprec.net.outlets import OutletFactory
+from twisted_siprec.net.delivery.outlets import OutletFactory
+from twisted_siprec.net.media.outlet import Outlet
 from twisted_siprec.plan import (
     ChannelPlan,
     ClientTLS,

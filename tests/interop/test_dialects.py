@@ -18,7 +18,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from tests.dialects.support import audio, destination, started
-from twisted_siprec.net.outlets import OutletFactory
+from twisted_siprec.net.delivery.outlets import OutletFactory
 from twisted_siprec.plan import ConsumerSaid, EndReason, Report, Secret
 
 

@@ -15,8 +15,8 @@ from twisted.trial.unittest import TestCase
 from twisted_siprec.audio.g711 import PCMA_DECODED, PCMU_DECODED
 from twisted_siprec.bridge.settings import MediaSettings
 from twisted_siprec.dialects.base import Audio, Gap, StreamStart
-from twisted_siprec.net.plane import LocalMedia
-from twisted_siprec.net.rtp_port import BoundPair
+from twisted_siprec.net.media.plane import LocalMedia
+from twisted_siprec.net.media.rtp_port import BoundPair
 from twisted_siprec.plan import (
     BridgePlan,
     ChannelPlan,

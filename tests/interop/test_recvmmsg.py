@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from twisted_siprec.bridge.batch import NAME_OCTETS, PacketBuffer
 from twisted_siprec.bridge.settings import MediaSettings
-from twisted_siprec.net.recvmmsg import (
+from twisted_siprec.net.media.recvmmsg import (
     MAX_RUN,
     HandReading,
     KernelReading,
@@ -22,7 +22,7 @@ from twisted_siprec.net.recvmmsg import (
     source_address,
     source_name,
 )
-from twisted_siprec.net.rtp_port import BoundPair
+from twisted_siprec.net.media.rtp_port import BoundPair
 from twisted_siprec.rtp.datagram import Datagram
 
 

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_siprec.manhole.console import Console
 from twisted_siprec.manhole.table import Table, Words
-from twisted_siprec.net.calls import CallSummary, Value
+from twisted_siprec.net.calls.calls import CallSummary, Value
 
 
 class FakeRecorder:

@@ -30,7 +30,7 @@ from twisted_siprec.manhole.server import (
     host_key,
     make_factory,
 )
-from twisted_siprec.net.calls import CallSummary, Value
+from twisted_siprec.net.calls.calls import CallSummary, Value
 
 
 class FakeRecorder:

@@ -13,9 +13,9 @@ from tests.webhook_fakes import FakeDatabase, FakePoster
 from twisted_siprec.config.model import Webhook, WebhookStore
 from twisted_siprec.manhole.console import Console
 from twisted_siprec.manhole.webhook_words import webhook_words
-from twisted_siprec.net.call_events import CallAnswered, CallOffered
-from twisted_siprec.net.webhook_queue import WebhookQueue
-from twisted_siprec.net.webhooks import Webhooks
+from twisted_siprec.net.calls.events import CallAnswered, CallOffered
+from twisted_siprec.net.webhooks.queue import WebhookQueue
+from twisted_siprec.net.webhooks.webhooks import Webhooks
 
 
 class WebhookWordsTests(SynchronousTestCase):

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.net.wav import WavFile
+from twisted_siprec.net.delivery.wav import WavFile
 from twisted_siprec.plan import Encoding
 from twisted_siprec.simulator.consumer import ConsumerError
 from twisted_siprec.simulator.consumer_options import Options, server_tls

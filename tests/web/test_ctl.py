@@ -13,7 +13,7 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.web_fakes import ACCOUNT, BEGINNING, STREAM
-from twisted_siprec.net.call_events import CallClosed
+from twisted_siprec.net.calls.events import CallClosed
 from twisted_siprec.sip.events import Traced
 from twisted_siprec.web import bodies
 from twisted_siprec.web.ctl import Options, Refused, find, run, shown

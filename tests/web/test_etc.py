@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.web_fakes import ACCOUNT, FakeServer
-from twisted_siprec.net.call_events import (
+from twisted_siprec.net.calls.events import (
     CallClosed,
     CallRefused,
     CallReported,

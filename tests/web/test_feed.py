@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.web_fakes import FakeServer
-from twisted_siprec.net.call_events import CallForgotten, CallMoved, CallOffered
+from twisted_siprec.net.calls.events import CallForgotten, CallMoved, CallOffered
 from twisted_siprec.plan import StreamStatistics
 from twisted_siprec.web.api import API
 from twisted_siprec.web.feed import RECENT, Feed, Viewer

@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.web_fakes import ACCOUNT, BEGINNING, DESCRIPTION
-from twisted_siprec.net.call_events import (
+from twisted_siprec.net.calls.events import (
     CallClosed,
     CallDescribed,
     CallEnded,

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.web_fakes import ACCOUNT, BEGINNING, STREAM
-from twisted_siprec.net.call_events import CallClosed, CallReported, CallWarned
+from twisted_siprec.net.calls.events import CallClosed, CallReported, CallWarned
 from twisted_siprec.plan import ConsumerSaid
 from twisted_siprec.sip.events import Traced
 from twisted_siprec.web import bodies

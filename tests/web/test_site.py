@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from tests.web_fakes import ACCOUNT, FakeServer, Response, ask, connection
-from twisted_siprec.net.call_events import (
+from twisted_siprec.net.calls.events import (
     CallClosed,
     CallForgotten,
     CallOffered,

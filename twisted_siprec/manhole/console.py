@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..net.calls import CallSummary, Recorder
+from ..net.calls.calls import CallSummary, Recorder
 from .table import Table, Words
 
 _HELP = (

@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..config.model import ManholeConfiguration
-from ..net.calls import Recorder
+from ..net.calls.calls import Recorder
 from .console import Console, Word
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from ..net.webhook_queue import Letter
-from ..net.webhooks import Webhooks
+from ..net.webhooks.queue import Letter
+from ..net.webhooks.webhooks import Webhooks
 from .console import Word
 from .table import Table, Words
 

@@ -1,0 +1,1 @@
+"""The shell: whatever touches sockets, clocks, files and databases, around the cores."""

@@ -24,7 +24,7 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.internet.ssl import CertificateOptions
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from ..net.wav import WavFile
+from ..net.delivery.wav import WavFile
 from . import wav
 from .recstream import (
     FRAMED,

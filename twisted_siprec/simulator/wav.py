@@ -8,7 +8,7 @@ from __future__ import annotations
 import wave
 from pathlib import Path
 
-from ..net.wav import WavFile
+from ..net.delivery.wav import WavFile
 from ..plan import Encoding
 from .recstream import Heard, StreamRecord
 

@@ -12,7 +12,7 @@ from importlib.resources import files
 from itertools import islice
 
 from .. import __version__
-from ..net.calls import WatchedRecorder
+from ..net.calls.calls import WatchedRecorder
 from ..plan import StreamStatistics
 from . import bodies
 from .metrics import Metrics

@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, 
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ..net.outlet import Tap
+from ..net.media.outlet import Tap
 from . import bodies
 from .feed import Feed, Viewer
 from .monitor import Monitor

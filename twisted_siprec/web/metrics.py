@@ -23,7 +23,8 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from .. import __version__
-from ..net.call_events import (
+from ..net.calls.calls import WatchedRecorder
+from ..net.calls.events import (
     CallAnswered,
     CallBegan,
     CallClosed,
@@ -36,7 +37,6 @@ from ..net.call_events import (
     Discarded,
     Faulted,
 )
-from ..net.calls import WatchedRecorder
 from ..plan import (
     BridgeClosed,
     BridgeFailed,

@@ -16,7 +16,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from ..net.calls import WatchedRecorder
+from ..net.calls.calls import WatchedRecorder
 from ..plan import StreamStatistics
 
 STATES = ("offered", "opening", "recording", "paused", "ending", "ended")

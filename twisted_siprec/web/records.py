@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from ..net.call_events import (
+from ..net.calls.events import (
     CallAnswered,
     CallBegan,
     CallClosed,

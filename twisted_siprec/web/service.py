@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from ..config.model import ServerTLS, WebConfiguration
-from ..net.calls import WatchedRecorder
+from ..net.calls.calls import WatchedRecorder
 from ..net.tls import ServerContext
 from .api import API
 from .feed import Feed

@@ -1,0 +1,364 @@
+"""Bridges stepped together give what each gives by itself, whatever comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.media_fakes import FakeOutlet, FakePorts
+from twisted_siprec.bridge.settings import MediaSettings
+from twisted_siprec.bridge.steady import SteadyPlane
+from twisted_siprec.dialects.base import Audio, Event, StreamStart
+from twisted_siprec.net.media.plane import LocalMedia
+from twisted_siprec.plan import (
+    BridgeClosed,
+    BridgePlan,
+    BridgeUpdate,
+    ChannelPlan,
+    Codec,
+    Description,
+    Destination,
+    Encoding,
+    EndReason,
+    Layout,
+    Report,
+    StreamPlan,
+)
+from twisted_siprec.rtp.datagram import Datagram
+from twisted_siprec.rtp.header import RTPPacket
+
+PCMU, PCMA = Codec(0, "PCMU", 8000), Codec(8, "PCMA", 8000)
+EVENT, NOISE = Codec(101, "TELEPHONE-EVENT", 8000), Codec(13, "CN", 8000)
+STREAMS = tuple(StreamPlan(index, (PCMU, PCMA, EVENT, NOISE)) for index in (0, 1))
+CHANNELS = (ChannelPlan(0, (0,)), ChannelPlan(1, (1,)))
+WS = Destination("one", "ws://consumer.example.com/")
+DESCRIPTION = Description("b", "c")
+BEGUN = 100.0
+
+
+def payload(stream: int, number: int, octets: int = 160) -> bytes:
+    """Octets that say whose they are and where they belong."""
+    return bytes((number * 7 + at * 3 + stream * 11) & 0xFF for at in range(octets))
+
+
+def packet(stream: int, number: int, **changes: object) -> bytes:
+    """The packet of a number: 20 ms, over the wrap of sequence numbers and timestamps."""
+    plain = RTPPacket(
+        payload_type=8 * (stream % 2),
+        marker=number == 0,
+        sequence=65_500 + number & 0xFFFF,
+        timestamp=0xFFFFF000 + 160 * number & 0xFFFFFFFF,
+        ssrc=70 + stream,
+        payload=payload(stream, number),
+    )
+    return bytes(plain._replace(**changes))
+
+
+class Side:
+    """A media plane with a clock and ports of its own."""
+
+    def __init__(self, batch: int, **changes: object) -> None:
+        self.clock, self.ports = Clock(), FakePorts()
+        self.clock.advance(BEGUN)
+        self.outlets: list[FakeOutlet] = []
+        self.reports: list[Report] = []
+        identifiers = iter(range(10_000))
+        self.media = LocalMedia(
+            self.clock,  # type: ignore[arg-type] # it listens to nothing here
+            MediaSettings(max_batch_packets=batch, **changes),  # type: ignore[arg-type]
+            self.open_outlet,
+            monotonic=self.clock.seconds,
+            wallclock=lambda: self.clock.seconds() + 5000.0,
+            open_pair=self.ports.open,
+            new_id=lambda: f"id{next(identifiers)}",
+            token=lambda octets: bytes(octets),
+            chance=lambda: 0.5,
+        )
+        self.media.listen(self.reports.append)
+        self.most = 0
+        "How many streams went together."
+
+    def open_outlet(self, start: StreamStart, report: object) -> FakeOutlet:
+        self.outlets.append(FakeOutlet(start))
+        return self.outlets[-1]
+
+    def open(self, calls: int, destinations: tuple[Destination, ...]) -> None:
+        for call in range(calls):
+            name = f"b{call}"
+            self.media.open(
+                BridgePlan(
+                    name, name, "192.0.2.9", STREAMS, CHANNELS, destinations, DESCRIPTION, 0.0
+                )
+            )
+
+    def run_until(self, at: float, arrivals: list[tuple[int, Datagram]]) -> None:
+        """Go on in steps of 5 ms; each datagram is in its socket when it has arrived."""
+        waiting = sorted(arrivals, key=lambda arrival: arrival[1].arrived_at)
+        while self.clock.seconds() < at:
+            now = self.clock.seconds() + 0.005
+            while waiting and waiting[0][1].arrived_at <= now:
+                pair, datagram = waiting.pop(0)
+                self.ports.pairs[pair].queue.append(datagram)
+            self.clock.advance(0.005)
+            self.most = max(self.most, self.media.streams_together)
+
+    def update(self, call: int, **changes: object) -> None:
+        update = BridgeUpdate(f"b{call}", STREAMS, CHANNELS, DESCRIPTION)
+        self.media.update(replace(update, **changes))  # type: ignore[arg-type]
+
+    def close(self, calls: int) -> list[BridgeClosed]:
+        closed: list[BridgeClosed] = []
+        for call in range(calls):
+            self.media.close(f"b{call}", EndReason.CALL_ENDED).addCallback(closed.append)
+        return closed
+
+    def items(self) -> list[list[Audio | Event]]:
+        return [outlet.items for outlet in self.outlets]
+
+
+def arrivals(
+    calls: int, packets: int, spoiled: dict[tuple[int, int], str], jitter_ms: Sequence[float]
+) -> list[tuple[int, Datagram]]:
+    """
+    The packets of all streams: each 20 ms after the one before, later by what is
+    drawn for it, and some of them spoiled in one of many ways.
+    """
+    came: list[tuple[int, Datagram]] = []
+    for stream in range(2 * calls):
+        host = ("192.0.2.1", 4000 + 2 * stream)
+        for number in range(packets):
+            how = spoiled.get((stream, number), "")
+            late = jitter_ms[(stream * 31 + number) % len(jitter_ms)] / 1000
+            at = BEGUN + 0.013 + 0.0037 * stream + 0.02 * number + late
+            octets, source, again = packet(stream, number), host, 0
+            if how == "lost":
+                continue
+            if how == "late":
+                at += 0.15
+            elif how == "swapped":
+                at += 0.021
+            elif how == "twice":
+                again = 1
+            elif how == "short":
+                octets = packet(stream, number, payload=payload(stream, number, 80))
+            elif how == "key":
+                pressed = b"\x05\x8a\x00\xa0"
+                octets = packet(stream, number, payload_type=101, payload=pressed)
+            elif how == "noise":
+                octets = packet(stream, number, payload_type=13, payload=b"\x40")
+            elif how == "law":
+                octets = packet(stream, number, payload_type=8 - 8 * (stream % 2))
+            elif how == "stranger":
+                octets = packet(stream, number, ssrc=9999)
+            elif how == "elsewhere":
+                source = ("192.0.2.66", 99)
+            elif how == "padded":
+                octets = bytes([octets[0] | 0x20]) + octets[1:] + b"\0\2"
+            elif how == "marked":
+                octets = packet(stream, number, marker=True)
+            elif how == "junk":
+                octets = b"\x80"
+            elif how == "long":
+                octets = packet(stream, number, payload=bytes(1900))
+            elif how == "leap":
+                octets = packet(stream, number, timestamp=number * 160 + 900_000)
+            elif how == "early":
+                at -= 0.039
+            elif how == "dropped":
+                came.append((stream, Datagram(octets, source, at, 3)))
+                continue
+            came += [(stream, Datagram(octets, source, at))] * (1 + again)
+    return came
+
+
+WAYS = (
+    *("lost", "late", "swapped", "twice", "short", "key", "noise", "law", "stranger"),
+    *("elsewhere", "padded", "marked", "junk", "long", "leap", "early", "dropped"),
+)
+
+
+class ConvoyTests(SynchronousTestCase):
+    """The same packets on both paths."""
+
+    def both(
+        self,
+        calls: int = 2,
+        packets: int = 60,
+        spoiled: dict[tuple[int, int], str] | None = None,
+        jitter_ms: Sequence[float] | None = None,
+        destinations: tuple[Destination, ...] = (WS,),
+        **changes: object,
+    ) -> Side:
+        """Play on both paths and hold them against each other; gives the batch path."""
+        self.sides = [Side(0, **changes), Side(4096, **changes)]
+        came = arrivals(calls, packets, spoiled or {}, jitter_ms or [0])
+        accounts = []
+        for side in self.sides:
+            side.open(calls, destinations)
+            side.run_until(BEGUN + packets * 0.02 + 0.2, came)
+            accounts.append(side.close(calls))
+        plain, batch = self.sides
+        self.same(batch.items(), plain.items())
+        self.assertEqual(accounts[1], accounts[0])
+        self.accounts = accounts[1]
+        self.assertEqual(batch.reports, plain.reports)
+        self.assertEqual(plain.most, 0)
+        self.assertEqual(
+            [pair.sent for pair in batch.ports.pairs], [p.sent for p in plain.ports.pairs]
+        )
+        return batch
+
+    def same(self, batch: list[list[Audio | Event]], plain: list[list[Audio | Event]]) -> None:
+        """The first difference, where there is one: a whole listing of it takes minutes."""
+        self.assertEqual([len(items) for items in batch], [len(items) for items in plain])
+        for ours, theirs in zip(batch, plain, strict=True):
+            for one, other in zip(ours, theirs, strict=True):
+                if one != other:
+                    self.fail(f"{one!r:.120} is not {other!r:.120}")
+
+    def test_in_order(self) -> None:
+        """Where all goes as it should, everything goes together, and nothing is missing."""
+        batch = self.both()
+        self.assertEqual(batch.most, 4)
+        audio = [item for item in batch.items()[0] if isinstance(item, Audio)]
+        self.assertEqual(sum(item.samples for item in audio), 11136)
+
+    @settings(deadline=None, max_examples=40)
+    @given(
+        st.dictionaries(
+            st.tuples(st.integers(0, 3), st.integers(0, 59)), st.sampled_from(WAYS), max_size=8
+        ),
+        st.lists(st.integers(0, 55), min_size=1, max_size=7),
+    )
+    def test_anything(
+        self, spoiled: dict[tuple[int, int], str], jitter_ms: Sequence[float]
+    ) -> None:
+        """Any packets spoiled in any way, with any jitter: audio, gaps, counts are the same."""
+        self.both(spoiled=spoiled, jitter_ms=jitter_ms)
+
+    def test_each_way(self) -> None:
+        """Each way to be odd, by itself and in the middle of a call; it goes together again."""
+        for way in WAYS:
+            batch = self.both(calls=1, packets=50, spoiled={(0, 22): way})
+            self.assertEqual(batch.most, 2, way)
+
+    def test_layouts(self) -> None:
+        """All layouts, rates and encodings of consumers, and longer messages."""
+        self.both(
+            spoiled={(1, 30): "lost"},
+            destinations=(
+                WS,
+                Destination("m", "ws://m/", layout=Layout.MONO, chunk_ms=200),
+                Destination("s", "ws://s/", layout=Layout.SEPARATE, encoding=Encoding.PCMA),
+                Destination("w", "ws://w/", sample_rate=16000, stats_every_s=0.3),
+            ),
+        )
+
+    def test_fault_of_one(self) -> None:
+        """A port that breaks costs its own call and no other one."""
+        side = Side(4096)
+        side.open(3, (WS,))
+        came = arrivals(3, 60, {}, [0])
+        side.run_until(BEGUN + 0.6, came)
+        self.assertEqual(side.media.streams_together, 6)
+        side.ports.pairs[2].fault = ZeroDivisionError("a mistake")
+        side.run_until(BEGUN + 1.1, [one for one in came if one[1].arrived_at > BEGUN + 0.6])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual((side.media.open_bridges, side.media.streams_together), (2, 4))
+        for outlet in (0, 2):
+            self.assertEqual(len(side.outlets[outlet].items), 10)
+            self.assertTrue(all(isinstance(item, Audio) for item in side.outlets[outlet].items))
+        self.assertIs(side.outlets[1].stopped[0][0], EndReason.ERROR)
+        side.close(3)
+        self.assertEqual(side.media.streams_together, 0)
+
+    def test_mistake_of_ours(self) -> None:
+        """Where stepping together breaks, every bridge goes on by itself, and nothing is lost."""
+        plain, side = Side(0), Side(4096)
+        came = arrivals(2, 60, {}, [0])
+        for one in (plain, side):
+            one.open(2, (WS,))
+            one.run_until(BEGUN + 0.6, came)
+        self.patch(SteadyPlane, "_play", lambda plane, group, now: 1 // 0)
+        rest = [one for one in came if one[1].arrived_at > BEGUN + 0.6]
+        for one in (plain, side):
+            one.run_until(BEGUN + 1.4, rest)
+            one.close(2)
+        self.assertGreater(len(self.flushLoggedErrors(ZeroDivisionError)), 0)
+        for ours, theirs in zip(side.outlets, plain.outlets, strict=True):
+            self.assertEqual(ours.items, theirs.items)
+
+    def test_changes(self) -> None:
+        """Pause, hold, new channels and statistics in the middle: as on the plain path."""
+        sides = [Side(0), Side(4096)]
+        held = (STREAMS[0], replace(STREAMS[1], active=False))
+        took: list[list[object]] = [[], []]
+        came = arrivals(1, 130, {}, [0, 2, 9])
+        changes: list[tuple[float, dict[str, object]]] = [
+            (0.55, {"paused": True}),
+            (0.85, {}),
+            (1.25, {"streams": held}),
+            (1.55, {}),
+            (1.95, {"channels": CHANNELS[::-1]}),
+        ]
+        for side, seen in zip(sides, took, strict=True):
+            side.open(1, (WS,))
+            begun, rest = BEGUN, came
+            for after, change in changes:
+                side.run_until(BEGUN + after, [a for a in rest if a[1].arrived_at > begun])
+                begun = side.clock.seconds()
+                seen.append(side.media.statistics("b0"))
+                side.update(0, **change)
+            side.run_until(BEGUN + 2.8, [a for a in rest if a[1].arrived_at > begun])
+            seen += side.close(1)
+        self.assertEqual(took[1], took[0])
+        self.same(sides[1].items(), sides[0].items())
+        self.assertEqual(sides[1].most, 2)
+
+    def test_stall(self) -> None:
+        """A stall of our own, shorter or longer than a line: all is played, nothing is lost."""
+        for stall_s in (0.3, 1.2, 1.7):
+            sides = [Side(0), Side(4096)]
+            came = arrivals(2, 150, {}, [0])
+            for side in sides:
+                side.open(2, (WS,))
+                side.run_until(BEGUN + 0.7, came)
+                for pair, one in came:
+                    if BEGUN + 0.7 < one.arrived_at <= BEGUN + 0.7 + stall_s:
+                        side.ports.pairs[pair].queue.append(one)
+                side.clock.advance(stall_s)
+                began = side.clock.seconds()
+                side.run_until(BEGUN + 3.0, [a for a in came if a[1].arrived_at > began])
+                side.close(2)
+            self.same(sides[1].items(), sides[0].items())
+            events = [item for item in sides[1].items()[0] if not isinstance(item, Audio)]
+            self.assertEqual(events, [], stall_s)
+
+    def test_synchronisation(self) -> None:
+        """Over windows of the drift and reports to the SRC, with chunks of 20 ms."""
+        self.both(
+            calls=1,
+            packets=260,
+            jitter_ms=[0, 3, 1, 7],
+            destinations=(replace(WS, chunk_ms=20),),
+            drift_window_s=0.7,
+            sync_every_s=0.5,
+            rtcp_interval_s=1.0,
+        )
+
+    def test_drift(self) -> None:
+        """A clock that runs away is followed alike, with as many slips."""
+        batch = self.both(
+            calls=1,
+            packets=200,
+            drift_window_s=0.3,
+            drift_tolerance_ms=1,
+            jitter_ms=[number / 8 for number in range(231)],
+        )
+        self.assertEqual(batch.most, 2)
+        self.assertGreater(self.accounts[0].streams[0].slipped, 20)

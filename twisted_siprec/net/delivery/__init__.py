@@ -1,0 +1,1 @@
+"""Where consumer streams go: WebSockets, the spool, and the embedded destination."""

@@ -1,0 +1,1 @@
+"""What happens to calls, posted to servers of others."""

@@ -1,0 +1,1 @@
+"""The media plane in processes of its own, behind the same three requests."""
