@@ -26,15 +26,9 @@ from twisted.internet.defer import succeed
 
 from twisted_siprec.bridge.settings import MediaSettings
 from twisted_siprec.net.media.plane import LocalMedia
-from twisted_siprec.plan import (
-    BridgePlan,
-    ChannelPlan,
-    Codec,
-    DeliveryStatistics,
-    Description,
-    Destination,
-    StreamPlan,
-)
+from twisted_siprec.participants import Description
+from twisted_siprec.plan import BridgePlan, ChannelPlan, Codec, Destination, StreamPlan
+from twisted_siprec.report import DeliveryStatistics
 
 HERE = Path(__file__).parent
 PCMU = Codec(0, "PCMU", 8000)

@@ -7,7 +7,8 @@ from twisted.internet.error import CannotListenError
 
 from twisted_siprec.dialects.base import Audio, Event, StreamStart
 from twisted_siprec.net.media.rtp_port import TakeRTCP
-from twisted_siprec.plan import Address, DeliveryStatistics, EndReason, StreamStatistics
+from twisted_siprec.plan import Address, EndReason
+from twisted_siprec.report import DeliveryStatistics, StreamStatistics
 from twisted_siprec.rtp.datagram import Datagram
 
 

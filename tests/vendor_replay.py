@@ -43,19 +43,9 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from twisted_siprec.plan import (
-    BridgeClosed,
-    BridgeOpened,
-    BridgePlan,
-    BridgeUpdate,
-    ChannelPlan,
-    Description,
-    EndReason,
-    Report,
-    StreamPlan,
-    StreamPorts,
-    StreamStatistics,
-)
+from twisted_siprec.participants import Description
+from twisted_siprec.plan import BridgePlan, BridgeUpdate, ChannelPlan, EndReason, StreamPlan
+from twisted_siprec.report import BridgeClosed, BridgeOpened, Report, StreamPorts, StreamStatistics
 
 DIRECTORY = Path(__file__).parent / "conversations" / "vendors"
 FILES = sorted(DIRECTORY.glob("*.txt"))

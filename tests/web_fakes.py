@@ -26,19 +26,9 @@ from twisted_siprec.net.calls.events import (
     CallOffered,
 )
 from twisted_siprec.net.media.outlet import Tap
-from twisted_siprec.plan import (
-    BridgeClosed,
-    BridgePlan,
-    ChannelPlan,
-    DeliveryStatistics,
-    Description,
-    Destination,
-    Encoding,
-    EndReason,
-    Layout,
-    Participant,
-    StreamStatistics,
-)
+from twisted_siprec.participants import Description, Participant
+from twisted_siprec.plan import BridgePlan, ChannelPlan, Destination, Encoding, EndReason, Layout
+from twisted_siprec.report import BridgeClosed, DeliveryStatistics, StreamStatistics
 from twisted_siprec.sip.events import Traced
 
 TOKEN = "secret"

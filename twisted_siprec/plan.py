@@ -1,8 +1,8 @@
 """
-What signalling asks of the media plane, and what the media plane answers.
+What signalling asks of the media plane. What it answers is in :mod:`.report`.
 
-These values are all that crosses between the two (a worker process may lie in
-between), so they are frozen, made of plain types, and know nothing of SIP
+These values and those are all that crosses between the two (a worker process may
+lie in between), so they are frozen, made of plain types, and know nothing of SIP
 messages, sockets or arrays.
 
 Times named ``…_at`` are POSIX seconds of the wall clock. Positions and lengths
@@ -14,8 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .participants import Description
+
 Address = tuple[str, int]
-"A host (an IP address in text form) and a port."
 
 
 class Encoding(StrEnum):
@@ -48,9 +49,6 @@ class EndReason(StrEnum):
     CONSUMER_BYE = "consumer_bye"
     SHUTDOWN = "shutdown"
     ERROR = "error"
-
-
-# --- what is recorded -------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,120 +139,6 @@ class ChannelPlan:
     "What the stream is for, as ``a=content`` of its m-line has it (:rfc:`4796`)."
 
 
-# --- what is known of it -----------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Stay:
-    """One span in which a participant was in a communication session (:rfc:`7865#section-6.6`)."""
-
-    session_id: str
-    joined_at: str | None = None
-    left_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """From when to when something went on, as the SRC wrote it."""
-
-    began_at: str | None = None
-    ended_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Participant:
-    """A party to the recorded call (:rfc:`7865#section-6.5`)."""
-
-    id: str
-    aor: str | None = None
-    name: str | None = None
-    session_ids: tuple[str, ...] = ()
-    joined_at: str | None = None
-    "As the SRC wrote it, made RFC 3339 where possible."
-    left_at: str | None = None
-    extensions: tuple[tuple[str, str], ...] = ()
-    stays: tuple[Stay, ...] = ()
-    "Every coming and going, of one who came back; empty where joined_at and left_at say it all."
-
-
-@dataclass(frozen=True, slots=True)
-class SessionGroup:
-    """Communication sessions that belong together, as before and after a transfer
-    (:rfc:`7865#section-6.2`)."""
-
-    id: str
-    began_at: str | None = None
-    ended_at: str | None = None
-    extensions: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CommunicationSession:
-    """A call as its parties see it (:rfc:`7865#section-6.3`)."""
-
-    id: str
-    group_id: str | None = None
-    sip_session_ids: tuple[str, ...] = ()
-    start_time: str | None = None
-    stop_time: str | None = None
-    recorded: tuple[Span, ...] = ()
-    "When it was in the recording, where that was more than once (:rfc:`7865#section-6.4`)."
-    reasons: tuple[tuple[str, str | None, str | None], ...] = ()
-    "Why it ended: protocol, cause, text."
-
-
-@dataclass(frozen=True, slots=True)
-class MediaStream:
-    """A stream as the metadata names it (:rfc:`7865#section-6.7`)."""
-
-    id: str
-    label: str | None = None
-    session_id: str | None = None
-    sent_by: tuple[str, ...] = ()
-    received_by: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """All that is known about a recording session besides its audio."""
-
-    recording_session_id: str
-    call_id: str
-    "The SIP Call-ID of the recording session."
-    src: str | None = None
-    "The SRC's address of record, from From or Contact."
-    caller: str | None = None
-    called: str | None = None
-    request_uri: str | None = None
-    sessions: tuple[CommunicationSession, ...] = ()
-    participants: tuple[Participant, ...] = ()
-    streams: tuple[MediaStream, ...] = ()
-    extensions: tuple[tuple[str, str], ...] = ()
-    "Vendor identifiers under plain names (ucid, …)."
-    headers: tuple[tuple[str, str], ...] = ()
-    "SIP header fields of the INVITE that the configuration asks for."
-    warnings: tuple[tuple[str, str], ...] = ()
-    "(code, text): what was odd in what the SRC sent."
-    revision: int = 0
-    "+1 for each change of the metadata."
-    mode: str = "snapshot"
-    "snapshot, or delta when the SRC sent a partial update. The description is always whole."
-    xml: str | None = None
-    "The metadata as received, where the destination asks for it."
-    groups: tuple[SessionGroup, ...] = ()
-    start_time: str | None = None
-    "When the recording session began by the SRC's clock: Date of its INVITE."
-    stop_time: str | None = None
-    "When it ended by the SRC's clock: Date of its BYE."
-    stitch: str | None = None
-    "Recording sessions with the same one belong to one call, as far as can be told."
-    stitch_keys: tuple[str, ...] = ()
-    "All that this call can be joined by, the strongest first; ``stitch`` is the first."
-
-
-# --- where it goes ------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Secret:
     """
@@ -337,9 +221,6 @@ class Destination:
     "What the replay ring does not hold is kept on disk, where there is a spool."
 
 
-# --- requests to the media plane ----------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class BridgePlan:
     """Receive these streams, make these channels of them, deliver them there."""
@@ -396,147 +277,3 @@ class BridgeUpdate:
     key_presses: tuple[KeyPress, ...] = ()
     paused: bool = False
     paused_by: str = "src"
-
-
-# --- reports of the media plane --------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class StreamPorts:
-    """The ports bound for a stream."""
-
-    index: int
-    rtp: int
-    rtcp: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStatistics:
-    """What came on one stream, all in packets unless named otherwise."""
-
-    index: int
-    label: str | None = None
-    codec: str | None = None
-    ssrc: int | None = None
-    packets: int = 0
-    octets: int = 0
-    lost: int = 0
-    late: int = 0
-    duplicate: int = 0
-    reordered: int = 0
-    discarded: int = 0
-    "Not RTP, an unknown payload type, or from a source that has no business here."
-    concealed_ms: int = 0
-    silent_ms: int = 0
-    max_jitter_ms: float = 0.0
-    codec_changes: int = 0
-    ssrc_changes: int = 0
-    dropped: int = 0
-    "By our own kernel, because we did not read in time; they are among the lost."
-    slipped: int = 0
-    "Samples by which the timeline was moved to follow the clock of the source."
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryStatistics:
-    """What one consumer stream got: the account of native-protocol section 6."""
-
-    destination: str
-    stream_id: str
-    channel: int | None = None
-    "The channel's index where the layout is separate."
-    final_position: int = 0
-    delivered: int = 0
-    "Samples per channel that are in audio messages handed to the connection."
-    missing: int = 0
-    "Samples per channel in gaps with filled: none."
-    frames: int = 0
-    octets: int = 0
-    gaps_ms: tuple[tuple[str, int], ...] = ()
-    "(reason, ms)."
-    reconnects: int = 0
-    replayed_frames: int = 0
-    acknowledged_frame: int | None = None
-    complete: bool = True
-    "False where the consumer was unreachable at the end and a part was given up."
-    spooled: int = 0
-    "Samples per channel that are in the spool, and are delivered later."
-
-
-@dataclass(frozen=True, slots=True)
-class BridgeOpened:
-    """The ports are bound and receive from now on."""
-
-    bridge: str
-    ports: tuple[StreamPorts, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BridgeClosed:
-    """All was delivered, or given up and named."""
-
-    bridge: str
-    reason: EndReason
-    duration_ms: int
-    streams: tuple[StreamStatistics, ...]
-    deliveries: tuple[DeliveryStatistics, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StreamHeard:
-    """The first packet of a stream, or the first after silence."""
-
-    bridge: str
-    index: int
-    source: Address
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSilent:
-    """An active stream from which nothing came for some time."""
-
-    bridge: str
-    index: int
-    silent_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class LinkUp:
-    """A destination is connected."""
-
-    bridge: str
-    destination: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class LinkDown:
-    """A destination is not connected (any more)."""
-
-    bridge: str
-    destination: str
-    reason: str
-    retry_in_s: float | None
-    "None where it will not be tried again."
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumerSaid:
-    """An event that a consumer sent back (a transcript, a verdict)."""
-
-    bridge: str
-    destination: str
-    name: str
-    payload: str
-    "JSON."
-
-
-@dataclass(frozen=True, slots=True)
-class BridgeFailed:
-    """A mistake of ours ended a bridge; its account is had by closing it."""
-
-    bridge: str
-    reason: str
-
-
-Report = StreamHeard | StreamSilent | LinkUp | LinkDown | ConsumerSaid | BridgeFailed

@@ -46,7 +46,8 @@ from .net.tls import ServerContext
 from .net.webhooks.webhooks import make_webhooks
 from .net.workers.pool import WorkerPool, worker_count
 from .net.workers.worker import WorkerPlan
-from .plan import Description, Destination, EndReason
+from .participants import Description
+from .plan import Destination, EndReason
 from .routing.policy import Intake
 from .routing.rules import CallFacts, Choice, Lookup
 from .sip import events as sip

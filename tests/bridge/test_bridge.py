@@ -22,21 +22,20 @@ from twisted_siprec.dialects.base import (
     StreamStart,
     Synchronisation,
 )
+from twisted_siprec.participants import Description
 from twisted_siprec.plan import (
     BridgePlan,
     BridgeUpdate,
     ChannelPlan,
     Codec,
-    Description,
     Destination,
     Encoding,
     KeyPress,
     Layout,
     ParticipantEvent,
-    StreamHeard,
     StreamPlan,
-    StreamSilent,
 )
+from twisted_siprec.report import StreamHeard, StreamSilent
 from twisted_siprec.rtp.datagram import Datagram
 from twisted_siprec.rtp.header import RTPPacket
 

@@ -32,17 +32,9 @@ from twisted_siprec.dialects.base import (
     Resumed,
     StreamStart,
 )
-from twisted_siprec.plan import (
-    ChannelPlan,
-    ConsumerSaid,
-    DeliveryStatistics,
-    Description,
-    Destination,
-    Encoding,
-    EndReason,
-    LinkDown,
-    LinkUp,
-)
+from twisted_siprec.participants import Description
+from twisted_siprec.plan import ChannelPlan, Destination, Encoding, EndReason
+from twisted_siprec.report import ConsumerSaid, DeliveryStatistics, LinkDown, LinkUp
 from twisted_siprec.simulator.recstream import (
     ConsumerConnection,
     ConsumerSettings,

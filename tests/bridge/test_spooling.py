@@ -20,7 +20,8 @@ from twisted_siprec.dialects.base import Digit, Gap, StreamStart
 from twisted_siprec.net.delivery.late import late_start
 from twisted_siprec.net.delivery.spool_cipher import Open
 from twisted_siprec.net.delivery.spool_table import Shelved, SpoolTable
-from twisted_siprec.plan import DeliveryStatistics, EndReason
+from twisted_siprec.plan import EndReason
+from twisted_siprec.report import DeliveryStatistics
 from twisted_siprec.simulator.recstream import (
     ConsumerConnection,
     ConsumerSettings,

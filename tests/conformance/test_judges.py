@@ -26,7 +26,7 @@ from tests.dialects.support import Exchange, audio, destination, started
 from twisted_siprec.bridge.delivery_states import Disconnect, Finished, Output, Send
 from twisted_siprec.dialects import dialect
 from twisted_siprec.dialects.foreign import Foreign, Request, Secrets
-from twisted_siprec.plan import DeliveryStatistics
+from twisted_siprec.report import DeliveryStatistics
 
 NODE_MODULES = os.environ.get("SIPREC_NODE_MODULES", "")
 

@@ -32,16 +32,9 @@ from twisted_siprec.dialects.base import (
     StreamStart,
 )
 from twisted_siprec.dialects.foreign import Foreign
-from twisted_siprec.plan import (
-    ChannelPlan,
-    ConsumerSaid,
-    Description,
-    Destination,
-    Encoding,
-    EndReason,
-    Layout,
-    Participant,
-)
+from twisted_siprec.participants import Description, Participant
+from twisted_siprec.plan import ChannelPlan, Destination, Encoding, EndReason, Layout
+from twisted_siprec.report import ConsumerSaid
 
 TRACES = Path(__file__).parent / "traces"
 

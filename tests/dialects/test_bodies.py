@@ -8,8 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_siprec.dialects.base import ChannelStart
 from twisted_siprec.dialects.bodies import channels, description
-from twisted_siprec.plan import (
-    ChannelPlan,
+from twisted_siprec.participants import (
     CommunicationSession,
     Description,
     Participant,
@@ -17,6 +16,7 @@ from twisted_siprec.plan import (
     Span,
     Stay,
 )
+from twisted_siprec.plan import ChannelPlan
 
 
 class DescriptionTests(SynchronousTestCase):

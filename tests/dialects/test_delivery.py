@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.dialects.support import Exchange, destination, shown, started
 from twisted_siprec.bridge.delivery_states import Disconnect, Finished, Output, Send
-from twisted_siprec.plan import DeliveryStatistics
+from twisted_siprec.report import DeliveryStatistics
 
 
 def binaries(outputs: list[Output]) -> list[bytes]:

@@ -41,19 +41,16 @@ from twisted_siprec.dialects.base import (
     Window,
 )
 from twisted_siprec.errors import LocalError
+from twisted_siprec.participants import CommunicationSession, Description, MediaStream, Participant
 from twisted_siprec.plan import (
     ChannelPlan,
-    CommunicationSession,
-    Description,
     Destination,
     Encoding,
     EndReason,
     Layout,
-    MediaStream,
-    Participant,
     ParticipantEvent,
-    StreamStatistics,
 )
+from twisted_siprec.report import StreamStatistics
 
 FRAMED = "recstream.v1.framed"
 DESTINATION = Destination("analytics", "wss://consumer.example.com/calls")

@@ -21,17 +21,9 @@ from twisted.trial.unittest import TestCase
 from twisted_siprec.dialects.base import Audio, ChannelStart, StreamStart
 from twisted_siprec.net.delivery.outlets import OutletFactory
 from twisted_siprec.net.media.outlet import Outlet
-from twisted_siprec.plan import (
-    ChannelPlan,
-    ClientTLS,
-    Description,
-    Destination,
-    Encoding,
-    EndReason,
-    LinkDown,
-    Report,
-    Secret,
-)
+from twisted_siprec.participants import Description
+from twisted_siprec.plan import ChannelPlan, ClientTLS, Destination, Encoding, EndReason, Secret
+from twisted_siprec.report import LinkDown, Report
 from twisted_siprec.simulator.consumer import Consumer, ConsumerOptions, Finish
 from twisted_siprec.simulator.consumer_options import server_tls
 from twisted_siprec.simulator.recstream import ConsumerSettings

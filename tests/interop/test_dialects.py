@@ -19,7 +19,8 @@ from twisted.trial.unittest import TestCase
 
 from tests.dialects.support import audio, destination, started
 from twisted_siprec.net.delivery.outlets import OutletFactory
-from twisted_siprec.plan import ConsumerSaid, EndReason, Report, Secret
+from twisted_siprec.plan import EndReason, Secret
+from twisted_siprec.report import ConsumerSaid, Report
 
 
 class Server(WebSocketServerProtocol):

@@ -17,16 +17,9 @@ from twisted_siprec.bridge.settings import MediaSettings
 from twisted_siprec.dialects.base import Audio, Gap, StreamStart
 from twisted_siprec.net.media.plane import LocalMedia
 from twisted_siprec.net.media.rtp_port import BoundPair
-from twisted_siprec.plan import (
-    BridgePlan,
-    ChannelPlan,
-    Codec,
-    DeliveryStatistics,
-    Description,
-    Destination,
-    EndReason,
-    StreamPlan,
-)
+from twisted_siprec.participants import Description
+from twisted_siprec.plan import BridgePlan, ChannelPlan, Codec, Destination, EndReason, StreamPlan
+from twisted_siprec.report import DeliveryStatistics
 from twisted_siprec.rtp.header import RTPPacket
 
 PACKETS = 40

@@ -10,7 +10,8 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Factory, Protocol
 
 from tests.interop.test_delivery import DeliveryTestCase as _DeliveryTestCase
-from twisted_siprec.plan import EndReason, LinkDown
+from twisted_siprec.plan import EndReason
+from twisted_siprec.report import LinkDown
 
 
 class Onward(Protocol):

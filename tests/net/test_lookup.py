@@ -23,7 +23,8 @@ from twisted_siprec.net.lookup import (
     read_answer,
     target,
 )
-from twisted_siprec.plan import Description, Destination, Secret
+from twisted_siprec.participants import Description
+from twisted_siprec.plan import Destination, Secret
 from twisted_siprec.routing.rules import Failing, Lookup, Router, Rule
 from twisted_siprec.siprec.session import Routed
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_siprec.errors import RemoteError
-from twisted_siprec.plan import CommunicationSession, Description, Destination, Participant
+from twisted_siprec.participants import CommunicationSession, Description, Participant
+from twisted_siprec.plan import Destination
 from twisted_siprec.routing import CallFacts, Condition, Fact, PatternError, Router, Rule
 
 A = Destination("a", "ws://a.example.com")

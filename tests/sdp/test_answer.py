@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_siprec.errors import RemoteError
-from twisted_siprec.plan import Codec, StreamPlan, StreamPorts
+from twisted_siprec.plan import Codec, StreamPlan
+from twisted_siprec.report import StreamPorts
 from twisted_siprec.sdp.answer import answer, versioned
 from twisted_siprec.sdp.description import Direction, Origin, SessionDescription
 from twisted_siprec.sdp.formats import offerable

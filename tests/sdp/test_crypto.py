@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_siprec.errors import RemoteError
-from twisted_siprec.plan import SRTPKey, StreamPorts
+from twisted_siprec.plan import SRTPKey
+from twisted_siprec.report import StreamPorts
 from twisted_siprec.sdp.answer import answer
 from twisted_siprec.sdp.crypto import (
     KEY_OCTETS,

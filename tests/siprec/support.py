@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twisted_siprec.plan import BridgeOpened, StreamPorts
+from twisted_siprec.report import BridgeOpened, StreamPorts
 from twisted_siprec.sip.message import Headers, Request
 from twisted_siprec.siprec.session import OpenBridge, Output, RecordingSession, SessionPolicy
 

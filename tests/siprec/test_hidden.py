@@ -8,13 +8,8 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.plan import (
-    CommunicationSession,
-    Description,
-    Destination,
-    Participant,
-    SessionGroup,
-)
+from twisted_siprec.participants import CommunicationSession, Description, Participant, SessionGroup
+from twisted_siprec.plan import Destination
 from twisted_siprec.siprec.hidden import FIELDS, without
 from twisted_siprec.siprec.session import Changed, OpenBridge, RecordingSession, UpdateBridge
 

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.plan import (
+from twisted_siprec.participants import (
     CommunicationSession,
     MediaStream,
     Participant,
-    ParticipantEvent,
     SessionGroup,
     Span,
     Stay,
 )
+from twisted_siprec.plan import ParticipantEvent
 from twisted_siprec.siprec.metadata import read_metadata
 from twisted_siprec.siprec.parties import MAX_ELEMENTS
 from twisted_siprec.siprec.state import Changes, MetadataState

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.plan import CommunicationSession, SessionGroup
+from twisted_siprec.participants import CommunicationSession, SessionGroup
 from twisted_siprec.siprec.stitching import MAX_KEYS, stitch_keys
 
 NEAR = "ab30317f1a784dc48ff824d0d3715d86"

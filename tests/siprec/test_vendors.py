@@ -6,13 +6,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.plan import (
-    BridgePlan,
-    ChannelPlan,
-    CommunicationSession,
-    MediaStream,
-    Participant,
-)
+from twisted_siprec.participants import CommunicationSession, MediaStream, Participant
+from twisted_siprec.plan import BridgePlan, ChannelPlan
 from twisted_siprec.siprec.session import Accept, OpenBridge, Refuse, State
 
 from .support import POLICY, invite_from, offered, recording_of

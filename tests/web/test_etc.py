@@ -26,7 +26,7 @@ from twisted_siprec.net.calls.events import (
     CallWarned,
     Discarded,
 )
-from twisted_siprec.plan import ConsumerSaid, LinkDown, LinkUp
+from twisted_siprec.report import ConsumerSaid, LinkDown, LinkUp
 from twisted_siprec.web.metrics import Metrics
 
 ETC = Path(__file__).parents[2] / "etc"

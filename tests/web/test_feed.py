@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.web_fakes import FakeServer
 from twisted_siprec.net.calls.events import CallForgotten, CallMoved, CallOffered
-from twisted_siprec.plan import StreamStatistics
+from twisted_siprec.report import StreamStatistics
 from twisted_siprec.web.api import API
 from twisted_siprec.web.feed import RECENT, Feed, Viewer
 from twisted_siprec.web.metrics import Metrics

@@ -18,7 +18,7 @@ from twisted_siprec.net.calls.events import (
     Discarded,
     Faulted,
 )
-from twisted_siprec.plan import (
+from twisted_siprec.report import (
     BridgeFailed,
     ConsumerSaid,
     LinkDown,

@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.web_fakes import audio, start
 from twisted_siprec.audio.g711 import encoded
 from twisted_siprec.dialects.base import Audio, Gap, Redescribed
-from twisted_siprec.plan import Description, Encoding, Layout
+from twisted_siprec.participants import Description
+from twisted_siprec.plan import Encoding, Layout
 from twisted_siprec.web.monitor import HEADER, Monitor, peaks
 
 

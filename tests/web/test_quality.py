@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.plan import StreamStatistics
+from twisted_siprec.report import StreamStatistics
 from twisted_siprec.web.quality import loss, mos
 
 

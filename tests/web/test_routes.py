@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.web_fakes import ACCOUNT, BEGINNING, STREAM
 from twisted_siprec.net.calls.events import CallClosed, CallReported, CallWarned
-from twisted_siprec.plan import ConsumerSaid
+from twisted_siprec.report import ConsumerSaid
 from twisted_siprec.sip.events import Traced
 from twisted_siprec.web import bodies
 from twisted_siprec.web.api import API

@@ -25,7 +25,8 @@ from ..dialects.base import (
     Stop,
     StreamStart,
 )
-from ..plan import DeliveryStatistics, EndReason, StreamStatistics
+from ..plan import EndReason
+from ..report import DeliveryStatistics, StreamStatistics
 from .gaps import Account, Span
 from .journal import Ending, Journal, Keeping, Standing
 from .records import end_of

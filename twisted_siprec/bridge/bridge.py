@@ -35,15 +35,8 @@ from ..dialects.base import (
     Resumed,
     Synchronisation,
 )
-from ..plan import (
-    BridgePlan,
-    BridgeUpdate,
-    ChannelPlan,
-    Destination,
-    Report,
-    StreamPlan,
-    StreamStatistics,
-)
+from ..plan import BridgePlan, BridgeUpdate, ChannelPlan, Destination, StreamPlan
+from ..report import Report, StreamStatistics
 from ..rtp.datagram import Datagram
 from ..rtp.events import SILENT_S
 from .absences import absences

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..dialects.base import Audio, ChannelStart, Event, Gap, Rearranged, StreamStart
-from ..plan import ChannelPlan, Description, Destination
+from ..participants import Description
+from ..plan import ChannelPlan, Destination
 from .composition import Played
 from .mixdown import Mixdown
 from .renditions import Absence, Chunk, Item, Rendition, Track

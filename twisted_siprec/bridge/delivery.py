@@ -52,13 +52,8 @@ from ..dialects.base import (
     Window,
 )
 from ..dialects.foreign import Foreign
-from ..plan import (
-    ConsumerSaid,
-    EndReason,
-    LinkDown,
-    LinkUp,
-    StreamStatistics,
-)
+from ..plan import EndReason
+from ..report import ConsumerSaid, LinkDown, LinkUp, StreamStatistics
 from .backlog import BACKPRESSURE, RECONNECT, Backlog
 from .delivery_states import (
     CLOSE_BACKLOG,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..dialects.base import Message
-from ..plan import DeliveryStatistics, Report
+from ..report import DeliveryStatistics, Report
 from .backlog import BacklogLimits
 from .journal import Order
 

@@ -19,7 +19,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from ..plan import EndReason, StreamStatistics
+from ..plan import EndReason
+from ..report import StreamStatistics
 from .replay import Entry
 
 RECALLED = 128

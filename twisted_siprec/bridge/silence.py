@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..plan import Report, StreamHeard, StreamSilent
+from ..report import Report, StreamHeard, StreamSilent
 from .stream import Stream
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
-from ..plan import Address, Codec, StreamPlan, StreamStatistics
+from ..plan import Address, Codec, StreamPlan
+from ..report import StreamStatistics
 from ..rtp.datagram import Datagram
 from ..rtp.events import DigitPressed, EventReceiver
 from ..rtp.header import RTPPacket, parse

@@ -12,15 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..plan import (
-    ChannelPlan,
-    Description,
-    Destination,
-    Encoding,
-    EndReason,
-    ParticipantEvent,
-    StreamStatistics,
-)
+from ..participants import Description
+from ..plan import ChannelPlan, Destination, Encoding, EndReason, ParticipantEvent
+from ..report import StreamStatistics
 
 # --- what is delivered ----------------------------------------------------------
 

@@ -11,15 +11,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ..plan import (
-    CommunicationSession,
-    Description,
-    Encoding,
-    MediaStream,
-    Participant,
-    SessionGroup,
-    StreamStatistics,
-)
+from ..participants import CommunicationSession, Description, MediaStream, Participant, SessionGroup
+from ..plan import Encoding
+from ..report import StreamStatistics
 from .base import ChannelStart, Gap, StreamStart
 
 Body = dict[str, object]

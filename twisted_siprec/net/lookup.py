@@ -20,7 +20,8 @@ from twisted.logger import Logger
 
 from ..dialects import bodies
 from ..errors import RemoteError
-from ..plan import Description, Destination
+from ..participants import Description
+from ..plan import Destination
 from ..routing.breaker import Breaker
 from ..routing.rules import Failing, Lookup, Router
 from ..siprec.outputs import Routed

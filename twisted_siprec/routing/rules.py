@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..errors import RemoteError
-from ..plan import ClientTLS, Description, Destination, Secret
+from ..participants import Description
+from ..plan import ClientTLS, Destination, Secret
 from .patterns import AddressPattern, Pattern, TextPattern
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..plan import StreamPorts
+from ..report import StreamPorts
 from .description import Attribute, Connection, Direction, Media, Origin, SessionDescription
 from .negotiation import NegotiatedStream, Negotiation
 from .transport import packet_ms_of

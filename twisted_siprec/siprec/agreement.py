@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..plan import StreamPlan, StreamPorts
+from ..plan import StreamPlan
+from ..report import StreamPorts
 from ..sdp.answer import answer, versioned
 from ..sdp.description import Origin, SessionDescription
 from ..sdp.negotiation import Negotiation

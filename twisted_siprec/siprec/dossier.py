@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from ..plan import ChannelPlan, Description, Participant, ParticipantEvent
+from ..participants import Description, Participant
+from ..plan import ChannelPlan, ParticipantEvent
 from ..sdp.negotiation import NegotiatedStream
 from ..sip.message import Request
 from .correlate import Correlation, correlate

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..plan import Description
+from ..participants import Description
 from .extensions import Extension
 from .stitching import stitch_keys
 

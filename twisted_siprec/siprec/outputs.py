@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..errors import RemoteError
-from ..plan import BridgePlan, BridgeUpdate, Description, Destination, EndReason
+from ..participants import Description
+from ..plan import BridgePlan, BridgeUpdate, Destination, EndReason
 from ..sdp.crypto import NewKey, Secrecy
 from .multipart import Limits as BodyLimits
 from .tree import Limits as MetadataLimits

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
-from ..plan import Participant, Stay
+from ..participants import Participant, Stay
 from .document import Document, Interval, ParticipantElement, SessionElement
 from .extensions import merged
 from .intervals import Intervals, beginning_of, end_of, ended, extended

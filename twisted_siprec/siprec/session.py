@@ -19,7 +19,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..errors import LocalError, RemoteError
-from ..plan import BridgeOpened, Description, Destination, EndReason
+from ..participants import Description
+from ..plan import Destination, EndReason
+from ..report import BridgeOpened
 from ..sip.message import Request, Response
 from .content import ACCEPT
 from .dossier import Dossier

@@ -6,15 +6,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..plan import (
-    BridgePlan,
-    BridgeUpdate,
-    Description,
-    Destination,
-    KeyPress,
-    ParticipantEvent,
-    StreamPlan,
-)
+from ..participants import Description
+from ..plan import BridgePlan, BridgeUpdate, Destination, KeyPress, ParticipantEvent, StreamPlan
 from .dossier import Dossier
 from .hidden import without
 from .leniency import Oddity

@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..plan import CommunicationSession, MediaStream, ParticipantEvent, SessionGroup, Span
+from ..participants import CommunicationSession, MediaStream, SessionGroup, Span
+from ..plan import ParticipantEvent
 from .document import Document, GroupElement, Interval, SessionElement, StreamElement
 from .extensions import Extension, merged
 from .intervals import extended

@@ -31,7 +31,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from ..plan import CommunicationSession, SessionGroup
+from ..participants import CommunicationSession, SessionGroup
 from .extensions import Extension
 from .identity import decoded_ucid
 

@@ -13,7 +13,7 @@ from itertools import islice
 
 from .. import __version__
 from ..net.calls.calls import WatchedRecorder
-from ..plan import StreamStatistics
+from ..report import StreamStatistics
 from . import bodies
 from .metrics import Metrics
 from .records import CallRecord, CallRecords

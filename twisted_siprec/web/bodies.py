@@ -10,7 +10,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from ..plan import DeliveryStatistics, Description, StreamStatistics
+from ..participants import Description
+from ..report import DeliveryStatistics, StreamStatistics
 from .ladder import Rung
 from .quality import loss, mos
 from .records import CallRecord, Moment

@@ -37,7 +37,7 @@ from ..net.calls.events import (
     Discarded,
     Faulted,
 )
-from ..plan import (
+from ..report import (
     BridgeClosed,
     BridgeFailed,
     ConsumerSaid,

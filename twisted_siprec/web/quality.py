@@ -6,7 +6,7 @@ listener too; the delay of a recording disturbs nobody.)
 
 from __future__ import annotations
 
-from ..plan import StreamStatistics
+from ..report import StreamStatistics
 
 _BEST_R = 93.2
 "The rating of a narrowband connection with all defaults."

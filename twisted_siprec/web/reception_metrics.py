@@ -17,7 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from ..net.calls.calls import WatchedRecorder
-from ..plan import StreamStatistics
+from ..report import StreamStatistics
 
 STATES = ("offered", "opening", "recording", "paused", "ending", "ended")
 _CAUSES = ("lost", "late", "duplicate", "discarded")

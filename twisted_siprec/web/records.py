@@ -24,12 +24,12 @@ from ..net.calls.events import (
     CallReported,
     CallWarned,
 )
-from ..plan import (
+from ..participants import Description
+from ..plan import BridgePlan
+from ..report import (
     BridgeClosed,
     BridgeFailed,
-    BridgePlan,
     ConsumerSaid,
-    Description,
     LinkDown,
     LinkUp,
     Report,

@@ -10,7 +10,8 @@ from tests.net.calls.test_recording_server import CALL, TAKEN, Recorder
 from tests.net.media.test_plane import PlaneTestCase, plan
 from twisted_siprec.net.calls.recording_server import Limits
 from twisted_siprec.net.media.media import NoPorts
-from twisted_siprec.plan import EndReason, StreamSilent
+from twisted_siprec.plan import EndReason
+from twisted_siprec.report import StreamSilent
 
 OFFER = (
     "> v=0\n> o=- 1 2 IN IP4 {here}\n> s=-\n> c=IN IP4 {here}\n> t=0 0\n> m=audio 4000 RTP/AVP 0\n"

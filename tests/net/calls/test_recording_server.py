@@ -22,14 +22,9 @@ from twisted_siprec.net.calls.recording import Fields, Reception
 from twisted_siprec.net.calls.recording_server import Limits, RecordingServer
 from twisted_siprec.net.media.media import NoPorts
 from twisted_siprec.net.sip.transport import SIPTransport
-from twisted_siprec.plan import (
-    BridgeFailed,
-    Description,
-    Destination,
-    EndReason,
-    StreamHeard,
-    StreamSilent,
-)
+from twisted_siprec.participants import Description
+from twisted_siprec.plan import Destination, EndReason
+from twisted_siprec.report import BridgeFailed, StreamHeard, StreamSilent
 from twisted_siprec.routing.policy import Intake
 from twisted_siprec.sdp.crypto import Secrecy
 from twisted_siprec.sip.events import Flow, UserAgentSettings

@@ -27,7 +27,7 @@ from twisted_siprec.net.calls.events import (
     Discarded,
     Faulted,
 )
-from twisted_siprec.plan import LinkUp
+from twisted_siprec.report import LinkUp
 from twisted_siprec.sip.events import Traced
 
 

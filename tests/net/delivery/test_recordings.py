@@ -30,17 +30,9 @@ from twisted_siprec.net.delivery.recordings import (
     file_name,
 )
 from twisted_siprec.net.delivery.wav import WavFile
-from twisted_siprec.plan import (
-    ChannelPlan,
-    DeliveryStatistics,
-    Description,
-    Destination,
-    Encoding,
-    EndReason,
-    LinkDown,
-    LinkUp,
-    StreamStatistics,
-)
+from twisted_siprec.participants import Description
+from twisted_siprec.plan import ChannelPlan, Destination, Encoding, EndReason
+from twisted_siprec.report import DeliveryStatistics, LinkDown, LinkUp, StreamStatistics
 
 
 def samples(position: int, count: int) -> bytes:

@@ -42,14 +42,9 @@ from twisted_siprec.net.delivery.spool import Spool, SpoolLimits
 from twisted_siprec.net.delivery.spool_cipher import Cipher, Open, Sealed, SealError
 from twisted_siprec.net.delivery.spool_file import SpoolFile, spool_of
 from twisted_siprec.net.delivery.spool_table import MARGIN, Shelved, SpoolTable
-from twisted_siprec.plan import (
-    DeliveryStatistics,
-    Description,
-    Destination,
-    EndReason,
-    Participant,
-    Secret,
-)
+from twisted_siprec.participants import Description, Participant
+from twisted_siprec.plan import Destination, EndReason, Secret
+from twisted_siprec.report import DeliveryStatistics
 
 T = TypeVar("T")
 

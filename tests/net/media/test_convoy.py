@@ -15,20 +15,19 @@ from twisted_siprec.bridge.settings import MediaSettings
 from twisted_siprec.bridge.steady import SteadyPlane
 from twisted_siprec.dialects.base import Audio, Event, StreamStart
 from twisted_siprec.net.media.plane import LocalMedia
+from twisted_siprec.participants import Description
 from twisted_siprec.plan import (
-    BridgeClosed,
     BridgePlan,
     BridgeUpdate,
     ChannelPlan,
     Codec,
-    Description,
     Destination,
     Encoding,
     EndReason,
     Layout,
-    Report,
     StreamPlan,
 )
+from twisted_siprec.report import BridgeClosed, Report
 from twisted_siprec.rtp.datagram import Datagram
 from twisted_siprec.rtp.header import RTPPacket
 

@@ -13,21 +13,23 @@ from twisted_siprec.errors import LocalError
 from twisted_siprec.net.media.live_bridge import LiveBridge
 from twisted_siprec.net.media.media import NoPorts
 from twisted_siprec.net.media.plane import LocalMedia
+from twisted_siprec.participants import Description
 from twisted_siprec.plan import (
-    BridgeClosed,
-    BridgeFailed,
-    BridgeOpened,
     BridgePlan,
     BridgeUpdate,
     ChannelPlan,
     Codec,
-    Description,
     Destination,
     EndReason,
     Layout,
+    StreamPlan,
+)
+from twisted_siprec.report import (
+    BridgeClosed,
+    BridgeFailed,
+    BridgeOpened,
     Report,
     StreamHeard,
-    StreamPlan,
     StreamPorts,
 )
 from twisted_siprec.rtp.datagram import Datagram

@@ -30,15 +30,9 @@ from twisted_siprec.net.calls.events import (
 from twisted_siprec.net.records.record import CallRecord, CallRecords, Privacy
 from twisted_siprec.net.records.records import Records
 from twisted_siprec.net.records.table import TABLE, RecordTable
-from twisted_siprec.plan import (
-    BridgeClosed,
-    BridgePlan,
-    DeliveryStatistics,
-    Description,
-    EndReason,
-    Participant,
-    StreamStatistics,
-)
+from twisted_siprec.participants import Description, Participant
+from twisted_siprec.plan import BridgePlan, EndReason
+from twisted_siprec.report import BridgeClosed, DeliveryStatistics, StreamStatistics
 
 WALL = 1_767_366_000.0
 AT = "2026-01-02T15:00:00.000000Z"

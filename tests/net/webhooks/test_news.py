@@ -27,13 +27,12 @@ from twisted_siprec.net.calls.events import (
     Discarded,
 )
 from twisted_siprec.net.webhooks.news import CallNews
-from twisted_siprec.plan import (
+from twisted_siprec.participants import Description
+from twisted_siprec.plan import BridgePlan, EndReason
+from twisted_siprec.report import (
     BridgeClosed,
     BridgeFailed,
-    BridgePlan,
     DeliveryStatistics,
-    Description,
-    EndReason,
     LinkDown,
     LinkUp,
     StreamHeard,

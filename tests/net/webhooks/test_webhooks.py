@@ -22,7 +22,8 @@ from twisted_siprec.net.http_client import HTTPAnswer
 from twisted_siprec.net.webhooks.queue import WebhookQueue
 from twisted_siprec.net.webhooks.sender import signature
 from twisted_siprec.net.webhooks.webhooks import Webhooks, target
-from twisted_siprec.plan import BridgeClosed, EndReason, Secret
+from twisted_siprec.plan import EndReason, Secret
+from twisted_siprec.report import BridgeClosed
 
 WEBHOOK = Webhook("crm", "https://crm.example.com/", timeout_s=10, backoff_max_s=60)
 WALL = 1_767_366_000.0

@@ -23,12 +23,11 @@ from twisted_siprec.net.delivery.outlets import OutletSettings
 from twisted_siprec.net.media.media import NoPorts
 from twisted_siprec.net.workers.pool import WorkerPool, port_slices, worker_count
 from twisted_siprec.net.workers.worker import Figures, Worker, WorkerPlan
-from twisted_siprec.plan import (
+from twisted_siprec.plan import BridgePlan, EndReason
+from twisted_siprec.report import (
     BridgeClosed,
     BridgeFailed,
     BridgeOpened,
-    BridgePlan,
-    EndReason,
     StreamPorts,
     StreamStatistics,
 )

@@ -13,15 +13,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_siprec.bridge.settings import MediaSettings
 from twisted_siprec.net.workers.commands import PIECE_OCTETS, Value
 from twisted_siprec.net.workers.wire_values import dumps, loads
+from twisted_siprec.participants import Description, Participant
 from twisted_siprec.plan import (
     BridgePlan,
     ChannelPlan,
     Codec,
-    Description,
     Destination,
     EndReason,
     Layout,
-    Participant,
     Secret,
     StreamPlan,
 )

@@ -5,7 +5,7 @@ The account of a delivery in the words that webhooks and call records share.
 from __future__ import annotations
 
 from ...dialects.bodies import Body
-from ...plan import DeliveryStatistics
+from ...report import DeliveryStatistics
 
 
 def delivery(account: DeliveryStatistics) -> Body:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ...plan import StreamStatistics
+from ...report import StreamStatistics
 from ...sip.events import Traced
 from ..media.outlet import Tap
 from .events import CallListener

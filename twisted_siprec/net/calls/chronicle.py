@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from twisted.python.failure import Failure
 
-from ...plan import BridgeClosed, BridgePlan, Report
+from ...plan import BridgePlan
+from ...report import BridgeClosed, Report
 from ...sip import events as sip
 from .events import (
     CallAnswered,

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from ...plan import EndReason, StreamStatistics
+from ...plan import EndReason
+from ...report import StreamStatistics
 from ...routing.policy import Intake
 from ...sip import events as sip
 from ...siprec import session as siprec

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...plan import BridgeClosed, BridgePlan, Description, Report
+from ...participants import Description
+from ...plan import BridgePlan
+from ...report import BridgeClosed, Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from collections import Counter
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from ...plan import (
+from ...participants import Description
+from ...plan import BridgePlan
+from ...report import (
     BridgeClosed,
     BridgeFailed,
-    BridgePlan,
     ConsumerSaid,
     DeliveryStatistics,
-    Description,
     LinkDown,
     LinkUp,
     Report,

@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from ...errors import RemoteError
-from ...plan import Description, Destination, StreamPlan
+from ...participants import Description
+from ...plan import Destination, StreamPlan
 from ...siprec import session as siprec
 from .calls import CallSummary, Value
 

@@ -15,18 +15,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from ...errors import RemoteError
-from ...plan import (
-    BridgeClosed,
-    BridgeFailed,
-    BridgeOpened,
-    BridgePlan,
-    BridgeUpdate,
-    Description,
-    EndReason,
-    Report,
-    StreamHeard,
-    StreamSilent,
-)
+from ...participants import Description
+from ...plan import BridgePlan, BridgeUpdate, EndReason
+from ...report import BridgeClosed, BridgeFailed, BridgeOpened, Report, StreamHeard, StreamSilent
 from ...routing.policy import Intake
 from ...sip import events as sip
 from ...sip.headers import canonical

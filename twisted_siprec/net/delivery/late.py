@@ -19,7 +19,8 @@ from twisted.python.failure import Failure
 from ...bridge.delivery import Earlier
 from ...bridge.records import RecordError
 from ...dialects.base import StreamStart
-from ...plan import DeliveryStatistics, Destination
+from ...plan import Destination
+from ...report import DeliveryStatistics
 from .spool import Spool
 from .spool_cipher import SealError
 from .spool_table import Loaded, Waiting

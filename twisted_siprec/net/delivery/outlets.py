@@ -32,7 +32,8 @@ from ...bridge.replay import Entry
 from ...dialects import dialect
 from ...dialects.base import Audio, Dialect, Event, Message, StreamStart
 from ...dialects.foreign import Foreign, Request
-from ...plan import DeliveryStatistics, Destination, EndReason, Report, StreamStatistics
+from ...plan import Destination, EndReason
+from ...report import DeliveryStatistics, Report, StreamStatistics
 from ..client_tls import CertificateError, ConsumerTLS
 from ..credentials import SecretError, authorization, foreign_authorization
 from ..driver import Driver

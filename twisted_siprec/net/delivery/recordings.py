@@ -37,7 +37,8 @@ from ...dialects.base import (
     StreamStart,
 )
 from ...dialects.native import RecstreamDialect
-from ...plan import DeliveryStatistics, EndReason, LinkDown, LinkUp, Report, StreamStatistics
+from ...plan import EndReason
+from ...report import DeliveryStatistics, LinkDown, LinkUp, Report, StreamStatistics
 from .wav import WavFile
 
 InThread = Callable[[Callable[[], int]], "Deferred[int]"]

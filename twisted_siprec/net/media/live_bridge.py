@@ -19,17 +19,8 @@ from ...bridge.consumers import Block
 from ...bridge.settings import MediaSettings
 from ...bridge.steady import SteadyBridge
 from ...dialects.base import Audio, Event, StreamStart
-from ...plan import (
-    BridgeClosed,
-    BridgeOpened,
-    BridgePlan,
-    BridgeUpdate,
-    DeliveryStatistics,
-    EndReason,
-    Report,
-    StreamPlan,
-    StreamPorts,
-)
+from ...plan import BridgePlan, BridgeUpdate, EndReason, StreamPlan
+from ...report import BridgeClosed, BridgeOpened, DeliveryStatistics, Report, StreamPorts
 from ...rtp.datagram import Datagram
 from .block_queue import BlockQueue
 from .media import NoPorts

@@ -12,15 +12,8 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from ...plan import (
-    BridgeClosed,
-    BridgeOpened,
-    BridgePlan,
-    BridgeUpdate,
-    EndReason,
-    Report,
-    StreamStatistics,
-)
+from ...plan import BridgePlan, BridgeUpdate, EndReason
+from ...report import BridgeClosed, BridgeOpened, Report, StreamStatistics
 from .outlet import Tap
 
 

@@ -11,7 +11,8 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from ...dialects.base import Audio, Event, StreamStart
-from ...plan import DeliveryStatistics, EndReason, Report, StreamStatistics
+from ...plan import EndReason
+from ...report import DeliveryStatistics, Report, StreamStatistics
 
 
 class Outlet(Protocol):

@@ -30,16 +30,8 @@ from ...bridge.bridge import Phase, Surroundings
 from ...bridge.settings import MediaSettings
 from ...bridge.slots import Slots
 from ...errors import LocalError
-from ...plan import (
-    BridgeClosed,
-    BridgeFailed,
-    BridgeOpened,
-    BridgePlan,
-    BridgeUpdate,
-    EndReason,
-    Report,
-    StreamStatistics,
-)
+from ...plan import BridgePlan, BridgeUpdate, EndReason
+from ...report import BridgeClosed, BridgeFailed, BridgeOpened, Report, StreamStatistics
 from .convoy import Convoy
 from .live_bridge import LiveBridge, Workplace
 from .media import NoPorts

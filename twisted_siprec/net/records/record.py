@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from ...dialects import bodies
-from ...plan import BridgeClosed, Description
+from ...participants import Description
+from ...report import BridgeClosed
 from ..calls.accounts import delivery
 from ..calls.events import (
     CallAnswered,

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from ...dialects import bodies
 from ...dialects.bodies import Body
-from ...plan import (
+from ...participants import Description
+from ...report import (
     BridgeClosed,
     BridgeFailed,
-    Description,
     LinkDown,
     LinkUp,
     Report,

@@ -24,16 +24,8 @@ from twisted.protocols.amp import AMP
 from twisted.python.failure import Failure
 
 from ...bridge.settings import MediaSettings
-from ...plan import (
-    BridgeClosed,
-    BridgeFailed,
-    BridgeOpened,
-    BridgePlan,
-    BridgeUpdate,
-    EndReason,
-    Report,
-    StreamStatistics,
-)
+from ...plan import BridgePlan, BridgeUpdate, EndReason
+from ...report import BridgeClosed, BridgeFailed, BridgeOpened, Report, StreamStatistics
 from ..media.media import NoPorts
 from ..media.outlet import Tap
 from .commands import Ask, Tell

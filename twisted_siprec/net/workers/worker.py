@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from ...bridge.settings import MediaSettings
 from ...config.model import LogConfiguration
 from ...log import observer
-from ...plan import Report, StreamStatistics
+from ...report import Report, StreamStatistics
 from ..delivery.outlets import OutletFactory, OutletSettings
 from ..media.plane import LocalMedia
 from .commands import Ask, Tell
