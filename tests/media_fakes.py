@@ -82,6 +82,9 @@ class FakeOutlet:
             raise self.fault
         self.items.append(audio)
 
+    def carry_alike(self, position: int, samples: int, payload: bytes) -> None:
+        self.carry(Audio(position, samples, payload))
+
     def tell(self, event: Event) -> None:
         self.items.append(event)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_siprec.bridge.entries import Sound, Word
 from twisted_siprec.bridge.gaps import Span
-from twisted_siprec.bridge.replay import FrameIndex, ReplayRing, Sound, Word
+from twisted_siprec.bridge.replay import FrameIndex, ReplayRing
 from twisted_siprec.dialects.base import Audio, Digit, Paused
 
 

@@ -22,15 +22,14 @@ from ..dialects.base import (
     Rearranged,
     Redescribed,
     Resumed,
-    Stop,
     StreamStart,
 )
-from ..plan import EndReason
-from ..report import DeliveryStatistics, StreamStatistics
-from .gaps import Account, Span
+from .entries import Entry, Sound, Word, audio_from, end_of, from_position
+from .gaps import Span
 from .journal import Ending, Journal, Keeping, Standing
-from .records import end_of
-from .replay import Entry, FrameIndex, ReplayRing, Sound, Word
+from .replay import FrameIndex, ReplayRing
+from .stride import Stride
+from .tally import Tally
 
 RECONNECT = "reconnect"
 BACKPRESSURE = "backpressure"
@@ -52,8 +51,7 @@ class Backlog:
 
     :ivar start: what a ``start`` said now would say: changes that left the
         ring are in it.
-    :ivar connections: so many were made.
-    :ivar texts: so many were said on them.
+    :ivar tally: what was counted.
     :ivar drop_reason: why audio that falls out of the ring is lost: the
         consumer is slow, or not there.
     """
@@ -67,17 +65,9 @@ class Backlog:
     ) -> None:
         begin = standing or Standing()
         self.start = start
-        self.account = Account(start.sample_rate, limits.max_spans, begin.position, begin.missing)
-        for reason, samples in begin.gaps:
-            self.account.fill(samples, reason)
+        self.tally = Tally(start, limits.max_spans, begin)
+        self.account = self.tally.account
         self.drop_reason = RECONNECT
-        self.next_frame = begin.frames
-        self.octets = self.account.delivered * start.sample_octets
-        self.replayed = begin.replayed
-        self.connections = begin.connections
-        self.texts = begin.texts
-        self.revision = start.description.revision
-        self.acknowledged: int | None = None
         self.acknowledged_position = 0
         self._ring = ReplayRing(
             start.sample_rate,
@@ -111,6 +101,11 @@ class Backlog:
         return self._fed if self._on_disk else self.account.position
 
     @property
+    def spooled(self) -> bool:
+        """What there is no room for goes to disk."""
+        return self._journal is not None
+
+    @property
     def _on_disk(self) -> bool:
         return self._journal is not None and self._journal.overflowed
 
@@ -124,12 +119,15 @@ class Backlog:
     def first_frame(self) -> int:
         """The oldest frame that can be sent again, or the next new one."""
         first = self._ring.first_frame()
-        return self.next_frame if first is None else first
+        return self.tally.next_frame if first is None else first
 
     @property
     def unacknowledged(self) -> bool:
         """A consumer that acknowledges has not done so for all that was sent."""
-        return self.acknowledged is not None and self.acknowledged + 1 < self.next_frame
+        return (
+            self.tally.acknowledged is not None
+            and self.tally.acknowledged + 1 < self.tally.next_frame
+        )
 
     # --- in ----------------------------------------------------------------------
 
@@ -139,7 +137,7 @@ class Backlog:
         if audio.position > expected:
             self._skip_to(audio.position, self._jump_reason)
         elif audio.position < expected:
-            audio = _after(audio, expected)
+            audio = audio_from(audio, expected)
         if audio.samples <= 0:
             return
         self.account.advance(audio.samples)
@@ -165,7 +163,7 @@ class Backlog:
             case Paused():
                 self._jump_reason = PAUSED
             case Redescribed():
-                self.revision = event.description.revision
+                self.tally.revision = event.description.revision
         self._say(event)
         self._trim()
 
@@ -231,7 +229,7 @@ class Backlog:
             return
         for entry in entries:
             self._name_hole(entry.position)
-            cut = _cut(entry, self._fed)
+            cut = from_position(entry, self._fed)
             if cut is not None:
                 if isinstance(cut, Span):
                     self.account.lose(cut)
@@ -245,7 +243,7 @@ class Backlog:
     def _name_hole(self, position: int) -> None:
         """What is before a position should have come back, and did not."""
         if self._fed < position:
-            self._lose([(Span(self._fed, position - self._fed, RECONNECT), False)])
+            self.tally.lose([(Span(self._fed, position - self._fed, RECONNECT), False)])
             for span in self.account.between(self._fed, position):
                 self._ring.append(span)
             self._fed = position
@@ -272,7 +270,7 @@ class Backlog:
     @property
     def _safe(self) -> int:
         """What is before this need not be sent again, whatever becomes of the connection."""
-        if self.acknowledged is None:
+        if self.tally.acknowledged is None:
             return self.head
         return min(self.acknowledged_position, self.head)
 
@@ -282,10 +280,10 @@ class Backlog:
             position,
             self.account.missing - sum(span.samples for span in after),
             self.account.gaps_without(after),
-            self.next_frame,
-            self.texts,
-            self.connections,
-            self.replayed,
+            self.tally.next_frame,
+            self.tally.texts,
+            self.tally.connections,
+            self.tally.replayed,
         )
 
     def put_by(self, ending: Ending) -> Standing:
@@ -322,22 +320,45 @@ class Backlog:
         sound = self._ring.take_sound(max_samples)
         audio, frame = sound.audio, sound.frame
         if frame is None:
-            frame = self.next_frame
-            self.next_frame += 1
-            self.octets += len(audio.payload)
+            frame = self.tally.next_frame
+            self.tally.next_frame += 1
+            self.tally.octets += len(audio.payload)
             self.account.hand(audio.samples)
             self._frames.add(frame, audio.position, audio.samples)
         else:
-            self.replayed += 1
+            self.tally.replayed += 1
         self._ring.keep(Sound(audio, frame))
         return audio, frame
 
+    # --- past us --------------------------------------------------------------------
+
+    def is_level(self, position: int) -> bool:
+        """Audio that begins at a position goes straight through: nothing waits or is amiss."""
+        resting = self._journal is None or self._journal.state is Keeping.RESTING
+        ours = self._paused_at is None and not self._given_up
+        return position == self.account.position and resting and ours and not self._ring
+
+    def passed(self, stride: Stride) -> None:
+        """What was sent in stride: it was handed over, and may be asked for again."""
+        samples, position = stride.samples, self.account.position
+        for number, payload in enumerate(stride.payloads):
+            at, frame = position + number * samples, self.tally.next_frame + number
+            self._ring.keep(Sound(Audio(at, samples, payload), frame))
+            self._frames.add(frame, at, samples)
+            self.tally.octets += len(payload)
+        self.tally.next_frame += len(stride.payloads)
+        self.account.advance(stride.position - position)
+        self.account.hand(stride.position - position)
+        self._fed = stride.position
+        self._jump_reason = "no_packets"
+        self._trim()
+
     def acknowledge(self, frame: int) -> bool:
         """All up to this frame is safe; False for one that was never sent."""
-        if frame >= self.next_frame:
+        if frame >= self.tally.next_frame:
             return False
-        if self.acknowledged is None or frame > self.acknowledged:
-            self.acknowledged = frame
+        if self.tally.acknowledged is None or frame > self.tally.acknowledged:
+            self.tally.acknowledged = frame
             end = self._frames.end_of(frame)
             self.acknowledged_position = max(self.acknowledged_position, end)
             self._fold(self._ring.acknowledge(frame))
@@ -355,7 +376,7 @@ class Backlog:
 
     def rewind_unsafe(self) -> None:
         """All waits again that the consumer may not have, as far as it said what it has."""
-        self._ring.rewind(0 if self.acknowledged is None else self.acknowledged + 1)
+        self._ring.rewind(0 if self.tally.acknowledged is None else self.tally.acknowledged + 1)
 
     def rewind_to(self, frame: int) -> bool:
         """
@@ -364,7 +385,7 @@ class Backlog:
 
         :returns: False for a frame that was never sent.
         """
-        if frame > self.next_frame:
+        if frame > self.tally.next_frame:
             return False
         self._ring.rewind(frame)
         self._ring.skip_sent(frame)
@@ -372,13 +393,13 @@ class Backlog:
         entry = self._ring.peek()
         first = self.fed if entry is None else entry.position
         if has < first:
-            self._lose([(Span(has, first - has, RECONNECT), True)])
+            self.tally.lose([(Span(has, first - has, RECONNECT), True)])
             self._ring.insert(self.account.between(has, first))
         return True
 
     def skip_waiting(self) -> None:
         """The consumer wants what is live; what waits becomes a gap."""
-        self._lose(self._ring.abandon(RECONNECT))
+        self.tally.lose(self._ring.abandon(RECONNECT))
         self._forget_waiting_disk()
 
     def give_up(self, reason: str) -> None:
@@ -388,7 +409,7 @@ class Backlog:
         be told otherwise.
         """
         abandoned = self._ring.abandon(reason)
-        self._lose([(span, False) for span, handed in abandoned if not handed])
+        self.tally.lose([(span, False) for span, handed in abandoned if not handed])
         self._forget_waiting_disk()
         self._given_up = True
 
@@ -402,61 +423,9 @@ class Backlog:
         """The stream ends here for its consumer, though the call goes on."""
         before = self.account.delivered
         self.account.close_at(position)
-        self.octets -= (before - self.account.delivered) * self.start.sample_octets
+        self.tally.octets -= (before - self.account.delivered) * self.start.sample_octets
         self.forget_disk()
         self._given_up = True
-
-    # --- the account -----------------------------------------------------------------------
-
-    def stop(
-        self,
-        reason: EndReason,
-        duration_ms: int,
-        channels: tuple[StreamStatistics, ...],
-        reconnects: int,
-    ) -> Stop:
-        """What the consumer is told at the end."""
-        return Stop(
-            reason=reason,
-            duration_ms=duration_ms,
-            final_position=self.account.position,
-            frames=self.next_frame,
-            octets=self.octets,
-            channels=channels,
-            gaps_ms=self.account.gaps_ms,
-            reconnects=reconnects,
-            replayed_frames=self.replayed,
-            metadata_revision=self.revision,
-        )
-
-    def statistics(
-        self, reconnects: int, complete: bool, put_by: Standing | None = None
-    ) -> DeliveryStatistics:
-        """
-        What signalling is told at the end.
-
-        :param put_by: where the stream stands, where the rest is delivered later.
-        """
-        delivered, spooled = self.account.delivered, 0
-        if put_by is not None:
-            delivered = put_by.position - put_by.missing
-            spooled = self.account.position - self.account.missing - delivered
-        return DeliveryStatistics(
-            destination=self.start.destination.name,
-            stream_id=self.start.stream_id,
-            channel=self.start.track,
-            final_position=self.account.position,
-            delivered=delivered,
-            missing=self.account.missing,
-            frames=self.next_frame,
-            octets=self.octets if put_by is None else delivered * self.start.sample_octets,
-            gaps_ms=self.account.gaps_ms,
-            reconnects=reconnects,
-            replayed_frames=self.replayed,
-            acknowledged_frame=self.acknowledged,
-            complete=complete,
-            spooled=spooled,
-        )
 
     # --- within the bounds ----------------------------------------------------------------------
 
@@ -466,13 +435,7 @@ class Backlog:
             return
         gone, lost = self._ring.trim(self.drop_reason)
         self._fold(gone)
-        self._lose(lost)
-
-    def _lose(self, lost: list[tuple[Span, bool]]) -> None:
-        for span, handed in lost:
-            before = self.account.delivered
-            self.account.lose(span, handed)
-            self.octets -= (before - self.account.delivered) * self.start.sample_octets
+        self.tally.lose(lost)
 
     def _fold(self, gone: list[Entry]) -> None:
         for entry in gone:
@@ -481,27 +444,3 @@ class Backlog:
                     self.start = replace(self.start, channels=entry.event.channels)
                 elif isinstance(entry.event, Redescribed):
                     self.start = replace(self.start, description=entry.event.description)
-
-
-def _cut(entry: Entry, position: int) -> Entry | None:
-    """The part of an entry from a position on; texts are told wherever they are."""
-    if isinstance(entry, Word):
-        return entry
-    if end_of(entry) <= position:
-        return None
-    if isinstance(entry, Sound):
-        return Sound(_after(entry.audio, max(position, entry.position)))
-    first = max(position, entry.position)
-    return Span(first, entry.end - first, entry.reason)
-
-
-def _after(audio: Audio, position: int) -> Audio:
-    """The part of audio from a position on."""
-    overlap = min(position - audio.position, audio.samples)
-    octets = overlap * len(audio.payload) // audio.samples if audio.samples else 0
-    return replace(
-        audio,
-        position=position,
-        samples=audio.samples - overlap,
-        payload=audio.payload[octets:],
-    )

@@ -1,7 +1,7 @@
 """
 The states of a delivery, what moves it, and what it asks of the connection.
 
-The machine itself is :class:`~.delivery.Delivery`; this is its table, in the
+The machine itself is :class:`~.relation.Relation`; this is its table, in the
 words of the native protocol.
 """
 

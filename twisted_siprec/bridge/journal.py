@@ -21,7 +21,7 @@ from enum import Enum
 
 from ..plan import EndReason
 from ..report import StreamStatistics
-from .replay import Entry
+from .entries import Entry
 
 RECALLED = 128
 "Entries that are recalled at a time: some seconds of audio."

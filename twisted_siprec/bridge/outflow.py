@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..dialects.base import Dialect, Gap, Message
 from ..plan import Destination
 from .backlog import Backlog
-from .replay import Sound
+from .entries import Sound
 
 
 class Outflow:
@@ -63,6 +63,11 @@ class Outflow:
     def set_window(self, window_ms: int | None) -> None:
         """How much the consumer takes unacknowledged; None for any amount."""
         self._window_samples = None if window_ms is None else self._samples(window_ms)
+
+    @property
+    def free(self) -> bool:
+        """Whatever comes next may be sent at once, and as it is."""
+        return not (self.blocked or self._catching_up) and self._window_samples is None
 
     def pump(self, now: float) -> list[Message]:
         """All that may be sent now."""

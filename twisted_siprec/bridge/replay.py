@@ -16,37 +16,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ..dialects.base import Audio, Event
+from .entries import Entry, Sound, Word, append_joined, joined, joins
 from .gaps import Span
 
 WORD_OCTETS = 256
 "What a text counts for in the ring's size; most are near it, and none is kept encoded."
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """Audio in the ring; with its frame number once it was sent."""
-
-    audio: Audio
-    frame: int | None = None
-
-    @property
-    def position(self) -> int:
-        """Of its first sample."""
-        return self.audio.position
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """Something told, in its place."""
-
-    event: Event
-    position: int
-
-
-Entry = Sound | Word | Span
 
 
 class ReplayRing:
@@ -119,14 +95,14 @@ class ReplayRing:
         samples = first.audio.samples
         while first.frame is None and not self._salvaged and self._ahead:
             following = self._ahead[0]
-            if not isinstance(following, Sound) or not _joins(parts[-1], following.audio):
+            if not isinstance(following, Sound) or not joins(parts[-1], following.audio):
                 break
             samples += following.audio.samples
             if samples > max_samples:
                 break
             parts.append(following.audio)
             self.take()
-        return first if len(parts) == 1 else Sound(_joined(parts))
+        return first if len(parts) == 1 else Sound(joined(parts))
 
     def keep(self, entry: Entry) -> None:
         """It was sent, and may be asked for again."""
@@ -241,7 +217,7 @@ class ReplayRing:
             span = Span(entry.position, entry.audio.samples, reason)
             lost.append((span, entry.frame is not None))
             entry = span
-        _append_joined(self._salvaged, entry, same_reason=True)
+        append_joined(self._salvaged, entry, same_reason=True)
 
     def _drop_words(self) -> list[Entry]:
         excess = len(self._salvaged) - self._max_words
@@ -255,7 +231,7 @@ class ReplayRing:
                 dropped.append(entry)
             else:
                 # The audio between them is gone, so spans that are neighbours now touch.
-                _append_joined(kept, entry, same_reason=excess <= 0)
+                append_joined(kept, entry, same_reason=excess <= 0)
         self._salvaged = kept
         return dropped
 
@@ -324,34 +300,3 @@ class _Run:
     @property
     def end(self) -> int:
         return self.position + self.count * self.samples
-
-
-def _append_joined(queue: deque[Entry], entry: Entry, same_reason: bool) -> None:
-    last = queue[-1] if queue else None
-    if (
-        isinstance(entry, Span)
-        and isinstance(last, Span)
-        and last.end == entry.position
-        and (last.reason == entry.reason or not same_reason)
-    ):
-        queue[-1] = replace(last, samples=last.samples + entry.samples)
-    else:
-        queue.append(entry)
-
-
-def _joins(audio: Audio, following: Audio) -> bool:
-    return (
-        audio.position + audio.samples == following.position
-        and not following.discontinuity
-        and audio.concealed == following.concealed
-        and audio.held == following.held
-    )
-
-
-def _joined(parts: list[Audio]) -> Audio:
-    return replace(
-        parts[0],
-        samples=sum(part.samples for part in parts),
-        payload=b"".join(part.payload for part in parts),
-        silence=all(part.silence for part in parts),
-    )

@@ -9,7 +9,8 @@ keeps what may be needed again, and does the accounts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..participants import Description
@@ -324,6 +325,12 @@ class Capabilities:
     "A consumer that comes back without resuming gets what is in the ring, not only what is new."
     hangs_up: bool = False
     "The consumer has nothing to say after stop: we close."
+    head: Callable[[int, int, int], bytes] | None = field(default=None, compare=False, repr=False)
+    """
+    Where audio of which nothing is to be told is one binary message, of the samples
+    as they are and this before them: made of the frame number, the position and the
+    samples of a channel. It replaces :meth:`Dialect.audio` for such a message.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from .base import (
 )
 from .bodies import Body
 from .native_replies import Envelope
+from .native_told import Told
 
 FRAMED = "recstream.v1.framed"
 PLAIN = "recstream.v1.plain"
@@ -77,6 +78,9 @@ class RecstreamDialect:
         self._sequence = 0
         self._heard = 0
         self._position = 0
+        self._told = Told()
+        self._started_at = 0
+        "The seq of the connection's first text."
 
     def headers(self, start: StreamStart) -> tuple[tuple[str, str], ...]:
         """The stream's id, which a consumer needs to check a signed handshake."""
@@ -86,15 +90,21 @@ class RecstreamDialect:
         """Framed where the consumer selected it, plain for anything else."""
         self._framed = subprotocol == FRAMED
         if not self._framed:
-            return Capabilities()
+            self._told.keep(0)
+            return Capabilities(head=self._no_head)
         return Capabilities(
-            waits_for_ready=True, acknowledges=True, resumes=True, falls_back_to=PLAIN
+            waits_for_ready=True,
+            acknowledges=True,
+            resumes=True,
+            falls_back_to=PLAIN,
+            head=self._head,
         )
 
     def start(self, start: StreamStart, resume: ResumePoint) -> list[Message]:
         """``start``; or ``resume`` for a framed consumer that took the stream before."""
         self._start = start
         self._sequence = max(self._sequence, start.texts_before)
+        self._started_at = self._sequence + 1
         self._stream_id = start.stream_id
         self._track = ALL_TRACKS if start.track is None else start.track & 0xFF
         self._position = resume.position
@@ -131,30 +141,26 @@ class RecstreamDialect:
         )
         return [header + (SILENCE.pack(audio.samples) if audio.silence else audio.payload)]
 
+    def _head(self, frame: int, position: int, samples: int) -> bytes:
+        """The header of audio that has no flags."""
+        self._position = position + samples
+        first = VERSION << 4 | KIND_AUDIO
+        return HEADER.pack(first, 0, self._track, 0, frame & 0xFFFFFFFF, position)
+
+    def _no_head(self, frame: int, position: int, samples: int) -> bytes:
+        """Plain audio has no header, but texts tell where it is."""
+        self._position = position + samples
+        return b""
+
     def event(self, event: Event, position: int) -> list[Message]:
-        """One text. ``metadata`` has the XML only where the destination asks for it."""
+        """One text; none where a consumer that resumed has it already."""
         self._position = position
-        match event:
-            case Gap():
-                return [self._text("gap", bodies.gap(event))]
-            case Digit():
-                return [self._text("dtmf", _digit(event))]
-            case Synchronisation():
-                return [self._text("sync", _synchronisation(event))]
-            case Redescribed():
-                return [self._text("metadata", self._redescribed(event))]
-            case Rearranged():
-                return [self._text("format", self._rearranged(event))]
-            case ParticipantEvent():
-                return [self._text("participant", _participant(event))]
-            case Paused():
-                return [self._text("paused", {"by": event.by})]
-            case Resumed():
-                body: Body = {"by": event.by, "skippedSamples": event.skipped}
-                return [self._text("resumed", body)]
-            case Progress():
-                channels = [bodies.statistics(stream) for stream in event.streams]
-                return [self._text("stats", {"channels": channels})]
+        if event in self._told:
+            return []
+        kind, body = self._word(event)
+        text = self._text(kind, body)
+        self._told.add(event, self._sequence)
+        return [text]
 
     def mark(self, name: str, position: int) -> list[Message]:
         """The consumer's mark, back with where we are."""
@@ -186,7 +192,32 @@ class RecstreamDialect:
         """What the consumer said, as one reply."""
         envelope = Envelope.parse(message)
         self._heard = max(self._heard, envelope.sequence)
+        if envelope.kind in ("ready", "resumed"):
+            last = envelope.resumes_after
+            self._told.keep(last if last < self._started_at else 0)
         return [envelope.reply(self._framed)]
+
+    def _word(self, event: Event) -> tuple[str, Body]:
+        """An event's type and body. ``metadata`` has the XML only where it is asked for."""
+        match event:
+            case Gap():
+                return "gap", bodies.gap(event)
+            case Digit():
+                return "dtmf", _digit(event)
+            case Synchronisation():
+                return "sync", _synchronisation(event)
+            case Redescribed():
+                return "metadata", self._redescribed(event)
+            case Rearranged():
+                return "format", self._rearranged(event)
+            case ParticipantEvent():
+                return "participant", _participant(event)
+            case Paused():
+                return "paused", {"by": event.by}
+            case Resumed():
+                return "resumed", {"by": event.by, "skippedSamples": event.skipped}
+            case Progress():
+                return "stats", {"channels": [bodies.statistics(one) for one in event.streams]}
 
     def _text(self, kind: str, body: Body) -> str:
         self._sequence += 1

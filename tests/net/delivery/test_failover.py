@@ -10,8 +10,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.net.delivery.websocket_peer import FakeEndpoint
+from twisted_siprec.net.delivery.approach import Attempt
 from twisted_siprec.net.delivery.doors import Doors
-from twisted_siprec.net.delivery.link import Attempt, Link
+from twisted_siprec.net.delivery.link import Link
 from twisted_siprec.net.delivery.websocket import Handshake
 from twisted_siprec.plan import Destination
 

@@ -62,6 +62,25 @@ class ProxyTests(SynchronousTestCase):
         asking.connectionLost()
         self.assertTrue(consumer.lost)
 
+    def test_authorization(self) -> None:
+        """Credentials are in the request (:rfc:`9110#section-11.7.2`), and nowhere else."""
+        endpoint = ProxyEndpoint(self.proxy, "speech.example.com", 443, "Basic c3JzOnM=")
+        done = endpoint.connect(Factory.forProtocol(Consumer))
+        factory, connecting = self.proxy.attempts[1]
+        asking = factory.buildProtocol(None)
+        transport = FakeTransport()
+        asking.makeConnection(transport)
+        connecting.callback(asking)
+        self.assertEqual(
+            transport.value(),
+            b"CONNECT speech.example.com:443 HTTP/1.1\r\nHost: speech.example.com:443\r\n"
+            b"Proxy-Authorization: Basic c3JzOnM=\r\n\r\n",
+        )
+        transport.clear()
+        asking.dataReceived(b"HTTP/1.1 200 OK\r\n\r\n")
+        self.successResultOf(done)
+        self.assertEqual(transport.value(), b"")
+
     def test_early_octets(self) -> None:
         """What comes with the answer is the consumer's too."""
         asking, _ = self.connect()

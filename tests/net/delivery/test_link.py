@@ -11,14 +11,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.net.delivery.websocket_peer import FakeEndpoint, Peer
-from twisted_siprec.net.delivery.link import (
+from twisted_siprec.net.delivery.approach import (
     Attempt,
     AttemptError,
     Leaving,
-    Link,
     LinkSettings,
     may_redirect,
 )
+from twisted_siprec.net.delivery.link import Link
 from twisted_siprec.net.delivery.websocket import Handshake
 from twisted_siprec.plan import Destination
 

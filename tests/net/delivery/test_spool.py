@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.bridge.test_delivery import audio, stream_start
+from twisted_siprec.bridge.entries import Entry, Sound, Word
 from twisted_siprec.bridge.gaps import Span
 from twisted_siprec.bridge.journal import (
     Ending,
@@ -26,14 +27,7 @@ from twisted_siprec.bridge.journal import (
     Release,
     Standing,
 )
-from twisted_siprec.bridge.records import (
-    RecordError,
-    entry_from_octets,
-    entry_to_octets,
-    from_octets,
-    to_octets,
-)
-from twisted_siprec.bridge.replay import Entry, Sound, Word
+from twisted_siprec.bridge.records import entry_from_octets, entry_to_octets
 from twisted_siprec.config.model import SpoolConfiguration
 from twisted_siprec.dialects.base import Audio, Digit, Rearranged, Redescribed, StreamStart
 from twisted_siprec.net.credentials import SecretError
@@ -45,6 +39,7 @@ from twisted_siprec.net.delivery.spool_table import MARGIN, Shelved, SpoolTable
 from twisted_siprec.participants import Description, Participant
 from twisted_siprec.plan import Destination, EndReason, Secret
 from twisted_siprec.report import DeliveryStatistics
+from twisted_siprec.wire import RecordError, from_octets, to_octets
 
 T = TypeVar("T")
 

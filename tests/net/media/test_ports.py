@@ -30,6 +30,12 @@ class PortRangeTests(SynchronousTestCase):
         self.assertEqual(self.ports.take(31.0), 4002)
         self.assertEqual(self.ports.take(32.0), 4000)
 
+    def test_chance(self) -> None:
+        """Where chance has its say, the order is its own, and each port is given once."""
+        numbers = iter((0.7, 0.1, 0.9, 0.2))
+        ports = PortRange(4000, 4007, 30.0, lambda: next(numbers))
+        self.assertEqual([ports.take(0.0) for _ in range(4)], [4002, 4006, 4000, 4004])
+
     def test_released_twice(self) -> None:
         """A port is not given to two."""
         taken = self.ports.take(0.0)

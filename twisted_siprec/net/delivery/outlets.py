@@ -28,19 +28,25 @@ from ...bridge.delivery_states import (
     Tell,
     ToSpool,
 )
-from ...bridge.replay import Entry
+from ...bridge.entries import Entry
 from ...dialects import dialect
 from ...dialects.base import Audio, Dialect, Event, Message, StreamStart
 from ...dialects.foreign import Foreign, Request
 from ...plan import Destination, EndReason
 from ...report import DeliveryStatistics, Report, StreamStatistics
 from ..client_tls import CertificateError, ConsumerTLS
-from ..credentials import SecretError, authorization, foreign_authorization
+from ..credentials import (
+    SecretError,
+    authorization,
+    foreign_authorization,
+    proxy_authorization,
+)
 from ..driver import Driver
 from ..media.outlet import Outlet
+from .approach import Attempt, AttemptError, Leaving, LinkSettings
 from .doors import Doors
 from .http_proxy import ProxyEndpoint
-from .link import Attempt, AttemptError, Leaving, Link, LinkSettings
+from .link import Link
 from .recordings import Recording, RecordingSettings
 from .spool import Spool
 from .spool_table import Shelved
@@ -106,6 +112,17 @@ class WebSocketOutlet:
     def carry(self, audio: Audio) -> None:
         """The next audio."""
         self._driver.attempt(self._delivery.carry, audio)
+
+    def carry_alike(self, position: int, samples: int, payload: bytes) -> None:
+        """
+        The next audio, of which there is nothing to be told. While nothing else happens
+        it goes past the driver, which would find nothing more to do.
+        """
+        message = self._delivery.straight(position, samples, payload)
+        if message is None:
+            self.carry(Audio(position, samples, payload))
+        else:
+            self._link.send(message)
 
     def tell(self, event: Event) -> None:
         """What happened, in order with the audio."""
@@ -304,7 +321,7 @@ class OutletFactory:
             endpoint = HostnameEndpoint(self._reactor, host, port)
         else:
             proxy = HostnameEndpoint(self._reactor, *destination.proxy)
-            endpoint = ProxyEndpoint(proxy, host, port)
+            endpoint = ProxyEndpoint(proxy, host, port, proxy_authorization(destination))
         if not secure:
             return endpoint
         return wrapClientTLS(self._tls.creator(destination.tls, host), endpoint)

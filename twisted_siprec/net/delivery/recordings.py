@@ -192,6 +192,10 @@ class Recording:
             self._lose(self._waiting.popleft())
         self._arm(self._settings.flush_s)
 
+    def carry_alike(self, position: int, samples: int, payload: bytes) -> None:
+        """The same, of audio of which there is nothing to be told."""
+        self.carry(Audio(position, samples, payload))
+
     def tell(self, event: Event) -> None:
         """What happened goes into the JSON file."""
         if self._ending is not None:

@@ -8,18 +8,23 @@ from collections import deque
 
 from twisted.internet.defer import Deferred, succeed
 
-from ...bridge.consumers import Block
+from ...bridge.consumers import Alike, Block
 
 
 class BlockQueue:
     """The blocks of a bridge, and after the last of them None, for one reader."""
 
     def __init__(self) -> None:
-        self._blocks: deque[Block] = deque()
-        self._reader: Deferred[Block | None] | None = None
+        self._blocks: deque[Block | Alike] = deque()
+        self._reader: Deferred[Block | Alike | None] | None = None
         self._ended = False
 
-    def put(self, block: Block) -> None:
+    @property
+    def idle(self) -> bool:
+        """The reader has all there was, and waits for more."""
+        return self._reader is not None
+
+    def put(self, block: Block | Alike) -> None:
         """The next block; the reader has it at once where it waits."""
         reader, self._reader = self._reader, None
         if reader is not None:
@@ -34,7 +39,7 @@ class BlockQueue:
         if reader is not None:
             reader.callback(None)
 
-    def next_block(self) -> Deferred[Block | None]:
+    def next_block(self) -> Deferred[Block | Alike | None]:
         """Fires with the next block, or with None after the last one."""
         if self._blocks:
             return succeed(self._blocks.popleft())

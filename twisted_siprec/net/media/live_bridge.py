@@ -15,14 +15,17 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ...bridge.bridge import Bridge, Phase, Surroundings
-from ...bridge.consumers import Block
+from ...bridge.consumers import Alike, Block
 from ...bridge.settings import MediaSettings
 from ...bridge.steady import SteadyBridge
 from ...dialects.base import Audio, Event, StreamStart
-from ...plan import BridgePlan, BridgeUpdate, EndReason, StreamPlan
+from ...plan import BridgePlan, BridgeUpdate, Destination, EndReason, StreamPlan
 from ...report import BridgeClosed, BridgeOpened, DeliveryStatistics, Report, StreamPorts
 from ...rtp.datagram import Datagram
 from .block_queue import BlockQueue
+from .capture import Capture
+from .handshakes import Handshakes
+from .keyed_pair import KeyedPair
 from .media import NoPorts
 from .outlet import OpenOutlet, Outlet, Tap
 from .ports import PortRange
@@ -43,6 +46,8 @@ class Workplace:
     open_pair: OpenPair
     open_outlet: OpenOutlet
     report: Callable[[Report], None]
+    handshakes: Handshakes
+    capture: Capture | None = None
 
 
 @dataclass(slots=True)
@@ -81,11 +86,14 @@ class LiveBridge:
         "How often it stepped since it left the others, while it played."
         self._report_at = now
         pairs = self._bind(plan.streams, now)
+        self.capture = place.capture.begin(plan) if place.capture is not None else None
         self.core = Bridge(plan, surroundings, now)
         self._receptions: dict[int, _Reception] = {}
         self._receive_on(pairs, now)
         self._queue = BlockQueue()
         self._outlets: dict[int, tuple[StreamStart, Outlet]] = {}
+        self._begun_at: float | None = None
+        "POSIX seconds of position 0."
         self._taps: list[Tap] = []
         self._stopped: list[Deferred[DeliveryStatistics]] = []
         self._fault: Failure | None = None
@@ -126,10 +134,37 @@ class LiveBridge:
         )
 
     def _receive_on(self, pairs: dict[int, PortPair], now: float) -> None:
-        for index, pair in pairs.items():
+        for index, bound in pairs.items():
+            pair = self.capture.watched(bound) if self.capture is not None else bound
+            pair = self._keyed(pair, self.core.streams[index].plan)
             rtcp = RTCPExchange(self.core.streams[index], pair, self._reporting, now)
             self._receptions[index] = _Reception(pair, rtcp)
         self._report_at = now
+
+    def _keyed(self, pair: PortPair, plan: StreamPlan) -> PortPair:
+        """The ports, with the handshakes that their stream needs."""
+        if isinstance(pair, KeyedPair):
+            pair.update(plan)
+        elif plan.dtls is not None:
+            return KeyedPair(
+                pair,
+                plan,
+                self.bridge,
+                self._place.handshakes,
+                self._place.report,
+                self.core.streams[plan.index].protect,
+                self.core.leave_steady,
+            )
+        return pair
+
+    def _rekey(self, now: float) -> None:
+        """What the plans of the streams are now, their ports are told."""
+        for index, reception in self._receptions.items():
+            stream = self.core.streams[index]
+            keyed = self._keyed(reception.pair, stream.plan)
+            if keyed is not reception.pair:
+                rtcp = RTCPExchange(stream, keyed, self._reporting, now)
+                self._receptions[index] = _Reception(keyed, rtcp)
 
     def opened(self) -> BridgeOpened:
         """The ports of all streams."""
@@ -188,7 +223,11 @@ class LiveBridge:
 
     def _hand_over(self) -> None:
         for block in self.core.outputs():
-            self._queue.put(block)
+            if isinstance(block, Alike) and self._queue.idle:
+                # The reader would do just this, once it were woken.
+                self._carry_alike(block)
+            else:
+                self._queue.put(block)
         for report in self.core.reports():
             self._place.report(report)
         if self._fault is not None:
@@ -199,13 +238,22 @@ class LiveBridge:
         fresh = tuple(plan for plan in update.streams if plan.index not in self._receptions)
         pairs = self._bind(fresh, now)
         self._receive()
+        if self.capture is not None:
+            self.capture.pause(update.paused)
         self.core.update(update, now)
         kept = self.core.streams
         for index in [index for index in self._receptions if index not in kept]:
             self._leave(self._receptions.pop(index), now)
         for index in [index for index in pairs if index not in kept]:
             self._release(pairs.pop(index), now)
+        self._rekey(now)
         self._receive_on(pairs, now)
+        self._hand_over()
+
+    def redirect(self, destinations: tuple[Destination, ...], now: float) -> None:
+        """It goes to these from now on."""
+        self._receive()
+        self.core.redirect(destinations, now)
         self._hand_over()
 
     def _leave(self, reception: _Reception, now: float) -> None:
@@ -217,14 +265,29 @@ class LiveBridge:
     async def _deliver(self) -> None:
         """Carry each block to the outlets, for as long as there are any."""
         while (block := await self._queue.next_block()) is not None:
-            self._carry(block)
+            if isinstance(block, Alike):
+                self._carry_alike(block)
+            else:
+                self._carry(block)
 
     def _note_fault(self, failure: Failure) -> None:
         """The delivery broke; the next step says so."""
         self._fault = failure
 
+    def _carry_alike(self, alike: Alike) -> None:
+        """The same for everyone; most of all chunks of a process come this way."""
+        at, samples, payload = alike
+        for number, position in at:
+            start, outlet = self._outlets[number]
+            if self._taps:
+                for tap in tuple(self._taps):
+                    self._let_see(tap, start, (Audio(position, samples, payload),))
+            outlet.carry_alike(position, samples, payload)
+
     def _carry(self, block: Block) -> None:
         for number, start in block.opened:
+            if self._begun_at is None:
+                self._begun_at = start.started_at
             self._outlets[number] = start, self._place.open_outlet(start, self._place.report)
         for number, items in block.parts:
             start, outlet = self._outlets[number]
@@ -238,6 +301,9 @@ class LiveBridge:
         for number in block.stopped:
             start, outlet = self._outlets.pop(number)
             self._stop(start, outlet, EndReason.CALL_ENDED)
+        for number in block.withdrawn:
+            start, outlet = self._outlets.pop(number)
+            self._stop(start, outlet, EndReason.OPERATOR)
 
     def tap(self, tap: Tap) -> Callable[[], None]:
         """Show what the outlets get; call the result to show no more."""
@@ -282,7 +348,10 @@ class LiveBridge:
             account.callback(_given_up(start))
 
         timer = self._place.clock.callLater(self._settings.close_timeout_s, give_up)
-        maybeDeferred(outlet.stop, reason, self.core.duration_ms, own).addBoth(settle)
+        # A consumer that came later is told of its own time.
+        later_ms = round(1000 * (start.started_at - (self._begun_at or start.started_at)))
+        duration_ms = max(0, self.core.duration_ms - later_ms)
+        maybeDeferred(outlet.stop, reason, duration_ms, own).addBoth(settle)
         self._stopped.append(account)
 
     # --- the end ---
@@ -311,6 +380,8 @@ class LiveBridge:
                 self._leave(reception, now)
             except Exception:  # noqa: BLE001 - the other ports, and the consumers, are to be let go too
                 self._log.failure("{bridge}: a port is not let go", bridge=self.bridge)
+        if self.capture is not None:
+            self.capture.end()
 
     async def _wind_up(self, reason: EndReason, now: float) -> BridgeClosed:
         self.let_go(now)

@@ -28,6 +28,9 @@ class Outlet(Protocol):
     def carry(self, audio: Audio) -> None:
         """The next audio. Positions are contiguous but for gaps with ``filled: none``."""
 
+    def carry_alike(self, position: int, samples: int, payload: bytes) -> None:
+        """The next audio, of which there is nothing to be told, as one chunk after another is."""
+
     def tell(self, event: Event) -> None:
         """What happened, in order with the audio."""
 

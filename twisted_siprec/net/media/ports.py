@@ -5,6 +5,7 @@ The RTP ports that may be used, and when each may be used again.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from .media import NoPorts
 
@@ -15,10 +16,20 @@ class PortRange:
     (:rfc:`3550#section-11`). The port that was free for longest is taken first,
     and one that was in use rests a while: packets of the call before would be
     taken for the next call's.
+
+    :param chance: a number from 0 to 1. Where it varies, ports are taken in an order
+        that nobody can foretell, and another process with the same range is not in
+        the way of whole runs of them.
     """
 
-    def __init__(self, first: int, last: int, cooldown_s: float) -> None:
-        self._free = deque(range(first + first % 2, last, 2))
+    def __init__(
+        self,
+        first: int,
+        last: int,
+        cooldown_s: float,
+        chance: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._free = deque(sorted(range(first + first % 2, last, 2), key=lambda _: chance()))
         self._cooldown_s = cooldown_s
         self._resting: deque[tuple[float, int]] = deque()
         self._used: set[int] = set()
