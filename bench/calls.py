@@ -2,13 +2,17 @@
 What a call costs: ``twistd siprec`` beside the per-packet server that one writes
 first, in one run, on one machine, under the same load.
 
-    python bench/calls.py [--calls 200] [--seconds 10]
+    python bench/calls.py [--calls 200] [--seconds 10] [--compiled]
 
-Both receive the same RTP (bench/load.c: G.711, 20 ms packets, two streams a
-call) and send stereo chunks of 100 ms to the same sink. Measured is the CPU time
-(user and system) of the server process alone, from /proc, over the steady part,
-and its resident memory. Prints JSON and a line that says what it means. Needs a C
-compiler.
+All receive the same RTP (bench/load.c: G.711, 20 ms packets, two streams a
+call) and send stereo chunks of 100 ms to the same sink; with ``--compiled``, so do
+two programs in C that do no more than the per-packet server does (bench/compiled.c:
+packet by packet, and once a chunk). Measured is the CPU time (user and system) of
+the server and its workers, from /proc, over the steady part, and their resident
+memory. Prints JSON and a line that says what it means. Needs a C compiler.
+
+The other options are of ``twistd siprec`` alone: ``--wss``, ``--chunk-ms``,
+``--layout``, ``--workers``.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from twisted_siprec.simulator.certificates import make_certificate
+
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -36,9 +42,14 @@ sip:
 media: {{address: 127.0.0.1, ports: [30000, 49999]}}
 limits: {{calls: 5000, calls_per_second: 0}}
 stopping: {{drain_s: 0}}
+workers: {workers}
 destinations:
-  sink: {{url: "ws://127.0.0.1:{sink}/", framing: plain}}
-default_destinations: [sink]
+  sink:
+    url: "{scheme}://127.0.0.1:{sink}/"
+    framing: plain
+    chunk_ms: {chunk_ms}
+    layout: {layout}
+{tls}default_destinations: [sink]
 """
 
 
@@ -48,23 +59,38 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+def family(pid: int) -> list[int]:
+    """A process and its children."""
+    told = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in told for one in family(int(child)))]
+
+
 def cpu_s(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """User and system time so far, of a process and its children."""
+    ticks = 0
+    for one in family(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / TICKS
 
 
 def resident_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+    """Of a process and its children; what they share counts for each."""
+    statuses = [Path(f"/proc/{one}/status").read_text() for one in family(pid)]
+    return sum(int(re.search(r"VmRSS:\s+(\d+)", each)[1]) for each in statuses) / 1024
 
 
 class Sink:
-    """bench/sink.py as a process."""
+    """bench/sink.py as a process; with TLS where it has a certificate and a key."""
+
+    def __init__(self, *certificate: Path) -> None:
+        self.certificate = certificate
 
     def __enter__(self) -> Sink:
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "sink.py"], stdout=subprocess.PIPE, text=True
+            [sys.executable, HERE / "sink.py", *self.certificate],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self.port = int(self.process.stdout.readline())
         return self
@@ -78,9 +104,9 @@ class Sink:
         return json.loads(self.process.communicate()[0])
 
 
-def compile_load(directory: Path) -> Path:
-    program = directory / "load"
-    subprocess.run(["cc", "-O2", "-o", program, HERE / "load.c"], check=True)
+def compiled(directory: Path, name: str) -> Path:
+    program = directory / name
+    subprocess.run(["cc", "-O2", "-o", program, HERE / f"{name}.c"], check=True)
     return program
 
 
@@ -102,20 +128,12 @@ def measure(pid: int, load: Path, ports: list[int], seconds: float) -> tuple[flo
     return used / elapsed / calls * 1e6, sent, memory
 
 
-def per_packet(calls: int, seconds: float, load: Path) -> dict:
+def peer(command: list, calls: int, seconds: float, load: Path) -> dict:
+    """A server that is told the number of calls, the first port, and the sink's port."""
     first = 20_000
     with Sink() as sink:
-        server = subprocess.Popen(
-            [
-                sys.executable,
-                HERE / "per_packet.py",
-                str(calls),
-                str(first),
-                f"ws://127.0.0.1:{sink.port}",
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        told = [*command, str(calls), str(first), str(sink.port)]
+        server = subprocess.Popen(told, stdout=subprocess.PIPE, text=True)
         assert server.stdout.readline() == "ready\n"
         ports = [first + 2 * index for index in range(2 * calls)]
         cost, sent, memory = measure(server.pid, load, ports, seconds)
@@ -129,10 +147,20 @@ def per_packet(calls: int, seconds: float, load: Path) -> dict:
     }
 
 
-def siprec(calls: int, seconds: float, load: Path, directory: Path) -> dict:
-    sip = free_port()
-    with Sink() as sink:
-        (directory / "siprec.yaml").write_text(CONFIGURATION.format(sip=sip, sink=sink.port))
+def siprec(load: Path, directory: Path, chosen: argparse.Namespace) -> dict:
+    sip, calls, seconds = free_port(), chosen.calls, chosen.seconds
+    certificate = make_certificate(directory)
+    with Sink(*(certificate if chosen.wss else ())) as sink:
+        configuration = CONFIGURATION.format(
+            sip=sip,
+            sink=sink.port,
+            scheme="wss" if chosen.wss else "ws",
+            tls=f"    tls: {{authorities: {certificate[0]}}}\n" if chosen.wss else "",
+            workers=chosen.workers,
+            chunk_ms=chosen.chunk_ms,
+            layout=chosen.layout,
+        )
+        (directory / "siprec.yaml").write_text(configuration)
         log = (directory / "server.log").open("wb")
         server = subprocess.Popen(
             [BIN / "twistd", "-n", "--pidfile=", "siprec", "--config", "siprec.yaml"],
@@ -141,6 +169,8 @@ def siprec(calls: int, seconds: float, load: Path, directory: Path) -> dict:
             stderr=log,
         )
         while "serving" not in (directory / "server.log").read_text():
+            if server.poll() is not None:
+                sys.exit((directory / "server.log").read_text())
             time.sleep(0.1)
         empty = resident_mb(server.pid)
         with socket.create_connection(("127.0.0.1", sip)) as src:
@@ -237,24 +267,33 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     options.add_argument("--calls", type=int, default=200)
     options.add_argument("--seconds", type=float, default=10)
+    options.add_argument("--compiled", action="store_true", help="two programs in C as well")
+    options.add_argument("--alone", action="store_true", help="twistd siprec and nothing else")
+    options.add_argument("--wss", action="store_true")
+    options.add_argument("--chunk-ms", type=int, default=100)
+    options.add_argument(
+        "--layout", choices=["interleaved", "mono", "separate"], default="interleaved"
+    )
+    options.add_argument("--workers", default="0")
     chosen = options.parse_args()
+    calls, seconds = chosen.calls, chosen.seconds
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        load = compile_load(directory)
-        ours = siprec(chosen.calls, chosen.seconds, load, directory)
-        baseline = per_packet(chosen.calls, chosen.seconds, load)
-    ratio = ours["cpu_us_per_call_second"] / baseline["cpu_us_per_call_second"]
+        load = compiled(directory, "load")
+        results = {"siprec": siprec(load, directory, chosen)}
+        if not chosen.alone:
+            python = [sys.executable, HERE / "per_packet.py"]
+            results["per_packet"] = peer(python, calls, seconds, load)
+        for way in ("packet", "tick") if chosen.compiled else ():
+            command = [compiled(directory, "compiled"), way]
+            results[f"compiled_{way}"] = peer(command, calls, seconds, load)
     machine = f"{os.cpu_count()} × {platform.machine()}, Python {platform.python_version()}"
-    print(
-        json.dumps(
-            {"machine": machine, "calls": chosen.calls, "siprec": ours, "per_packet": baseline},
-            indent=1,
-        )
-    )
-    print(
-        f"twistd siprec takes {ratio:.2f} of the CPU of the per-packet server at "
-        f"{chosen.calls} calls; {ours['lost'] + ours['late']} packets lost or late"
-    )
+    print(json.dumps({"machine": machine, "calls": calls, **results}, indent=1))
+    ours = results.pop("siprec")
+    for other, result in results.items():
+        ratio = ours["cpu_us_per_call_second"] / result["cpu_us_per_call_second"]
+        print(f"twistd siprec takes {ratio:.2f} of the CPU of {other} at {calls} calls")
+    print(f"{ours['lost'] + ours['late']} packets lost or late")
 
 
 if __name__ == "__main__":

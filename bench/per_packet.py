@@ -4,7 +4,7 @@ for each stream in the reactor, a dictionary for jitter buffer, numpy for each
 chunk, ``sendMessage`` for each call. No loss, SSRC or source handling, no
 replay, no gaps: all that it does, ``twistd siprec`` does too.
 
-    per_packet.py CALLS FIRST_PORT WEBSOCKET_URL
+    per_packet.py CALLS FIRST_PORT WEBSOCKET_PORT
 
 Prints ``ready`` when all ports are bound and all sockets connected.
 """
@@ -72,7 +72,8 @@ class Call(WebSocketClientProtocol):
 
 
 def main() -> None:
-    calls, first, url = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    calls, first, port = (int(argument) for argument in sys.argv[1:])
+    url = f"ws://127.0.0.1:{port}"
     for index in range(calls):
         factory = WebSocketClientFactory(url)
         factory.protocol = Call

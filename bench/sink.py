@@ -1,7 +1,7 @@
 """
 A WebSocket server that costs little: it counts what it gets and keeps the
 ``stop`` of each stream. Listens on a free port, prints it, and on SIGTERM prints
-a JSON of the counts.
+a JSON of the counts. Given a certificate and a key, two PEM files, it takes TLS.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import base64
 import hashlib
 import json
 import signal
+import ssl
+import sys
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -90,7 +92,11 @@ class Sink(asyncio.Protocol):
 
 async def main() -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Sink, "127.0.0.1", 0)
+    context = None
+    if len(sys.argv) > 1:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*sys.argv[1:])
+    server = await loop.create_server(Sink, "127.0.0.1", 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
