@@ -44,7 +44,14 @@ from typing import Protocol
 from twisted.internet.defer import Deferred, fail, succeed
 
 from twisted_siprec.participants import Description
-from twisted_siprec.plan import BridgePlan, BridgeUpdate, ChannelPlan, EndReason, StreamPlan
+from twisted_siprec.plan import (
+    BridgePlan,
+    BridgeUpdate,
+    ChannelPlan,
+    EndReason,
+    Redirection,
+    StreamPlan,
+)
 from twisted_siprec.report import BridgeClosed, BridgeOpened, Report, StreamPorts, StreamStatistics
 
 DIRECTORY = Path(__file__).parent / "conversations" / "vendors"
@@ -78,6 +85,8 @@ class View:
     paused: bool = False
     events: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    destinations: list[tuple[str, ...]] = field(default_factory=list)
+    "Where it was sent to instead, each time."
     ended: EndReason | None = None
     account: BridgeClosed | None = None
 
@@ -111,6 +120,16 @@ class WatchedMedia:
         if self.inner is not None:
             return self.inner.update(update)
         return succeed(self._opened(update.bridge, update.streams))
+
+    def tap(self, bridge: str, tap: object) -> Callable[[], None]:
+        """There is nothing to see."""
+        return lambda: None
+
+    def redirect(self, redirection: Redirection) -> Deferred[BridgeOpened]:
+        """Note where it goes."""
+        view = self.views[redirection.bridge]
+        view.destinations.append(tuple(each.name for each in redirection.destinations))
+        return succeed(self._opened(redirection.bridge, view.streams))
 
     def close(self, bridge: str, reason: EndReason) -> Deferred[BridgeClosed]:
         """Note the end, and the account of it."""

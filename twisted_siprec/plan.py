@@ -102,6 +102,27 @@ class SRTPKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The digest of a certificate, and by what it is made (:rfc:`8122#section-5`)."""
+
+    algorithm: str
+    "sha-256, sha-384 or sha-512."
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DTLSPeer:
+    """Whose handshake gives a stream its keys (:rfc:`5763`); another value is another one."""
+
+    fingerprints: tuple[Fingerprint, ...]
+    "All by one hash function; the peer's certificate has to have one of them."
+    begins: bool = True
+    "The peer begins the handshake, and not we."
+    association: str = ""
+    "The peer's tls-id (:rfc:`8842#section-4`)."
+
+
+@dataclass(frozen=True, slots=True)
 class StreamPlan:
     """One recorded m-line: what to receive and from where."""
 
@@ -121,7 +142,9 @@ class StreamPlan:
     rtcp_mux: bool = False
     "RTP and RTCP share a port (:rfc:`5761`)."
     crypto: SRTPKeys | None = None
-    "None where RTP and RTCP are not protected."
+    "None where no keys came by SDP."
+    dtls: DTLSPeer | None = None
+    "Who makes the keys of RTP and RTCP with us; None where nobody does."
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +240,22 @@ class Destination:
     "Attempts after a failure, of all calls; 0 for any number."
     proxy: Address | None = None
     "An HTTP proxy that connections go through (CONNECT)."
+    proxy_user: str | None = None
+    proxy_password: Secret | None = None
     spool: bool = False
     "What the replay ring does not hold is kept on disk, where there is a spool."
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """What joins a dialog to another one, which may bring the other half of its call."""
+
+    keys: tuple[str, ...]
+    "As ``stitch_keys`` of a description; one that both have is enough."
+    end: str | None = None
+    "near or far, where the SRC says which end it records."
+    scope: str = ""
+    "Whose calls it is among; what has a key in common elsewhere is none of its business."
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +275,10 @@ class BridgePlan:
     paused: bool = False
     mask_dtmf: bool = False
     "The audio is silenced while a key is pressed."
+    half: Half | None = None
+    "None where the call has this dialog alone."
+    captured: bool = False
+    "Its packets are written down as they come."
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,3 +318,14 @@ class BridgeUpdate:
     key_presses: tuple[KeyPress, ...] = ()
     paused: bool = False
     paused_by: str = "src"
+
+
+@dataclass(frozen=True, slots=True)
+class Redirection:
+    """
+    Where a bridge goes from now on: the whole of it. A destination is known by its
+    name; one that it went to before goes on as it is.
+    """
+
+    bridge: str
+    destinations: tuple[Destination, ...]

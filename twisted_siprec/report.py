@@ -43,6 +43,14 @@ class StreamStatistics:
     "By our own kernel, because we did not read in time; they are among the lost."
     slipped: int = 0
     "Samples by which the timeline was moved to follow the clock of the source."
+    jitter_ms: float = 0.0
+    "Now, or at the end."
+    mos: float | None = None
+    "The mean opinion score (:mod:`.rtp.quality`)."
+    rtt_ms: float | None = None
+    "Of RTCP to the source and back; None where the source does not help to measure it."
+    contributors: tuple[int, ...] = ()
+    "The CSRCs that its packets named: who was mixed into it (:rfc:`7866#section-8.1.4`)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,24 @@ class StreamSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class HandshakeDone:
+    """A stream has keys by DTLS."""
+
+    bridge: str
+    index: int
+    suite: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeFailed:
+    """A stream has no keys, and so nothing of it is heard until a handshake succeeds."""
+
+    bridge: str
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LinkUp:
     """A destination is connected."""
 
@@ -147,4 +173,13 @@ class BridgeFailed:
     reason: str
 
 
-Report = StreamHeard | StreamSilent | LinkUp | LinkDown | ConsumerSaid | BridgeFailed
+Report = (
+    StreamHeard
+    | StreamSilent
+    | HandshakeDone
+    | HandshakeFailed
+    | LinkUp
+    | LinkDown
+    | ConsumerSaid
+    | BridgeFailed
+)

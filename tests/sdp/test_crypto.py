@@ -23,6 +23,7 @@ from twisted_siprec.sdp.crypto import (
 from twisted_siprec.sdp.description import Origin, SessionDescription
 from twisted_siprec.sdp.negotiation import Negotiation, Refusal, negotiate
 from twisted_siprec.sdp.offer import intended
+from twisted_siprec.sdp.protection import Protection
 
 CM_80 = "AES_CM_128_HMAC_SHA1_80"
 KEY = bytes(range(30))
@@ -56,7 +57,9 @@ def taken(
     previous: Negotiation | None = None,
 ) -> Negotiation:
     """What is made of an offer."""
-    return negotiate(described, SUPPORTED, previous, profiles=secrecy.profiles, new_key=new_key)
+    return negotiate(
+        described, SUPPORTED, previous, profiles=Protection(secrecy).profiles, new_key=new_key
+    )
 
 
 def answered(negotiation: Negotiation) -> list[str]:

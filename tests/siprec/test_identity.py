@@ -103,10 +103,10 @@ class PartyTests(SynchronousTestCase):
         far = fields(("From", "<sip:a@b;x-farend;x-refci=5;x-farendaddr=9>;tag=1"))
         nobody = fields(("From", "<sip:a@b;x-farend>;tag=1"))
         self.assertEqual(
-            named_parties(request(headers=near)), (NamedParty("party-1", "8000", None, (0,)),)
+            named_parties(request(headers=near)), (NamedParty("near-end", "8000", None, (0,)),)
         )
         self.assertEqual(
-            named_parties(request(headers=far)), (NamedParty("party-1", "9", None, (0,)),)
+            named_parties(request(headers=far)), (NamedParty("far-end", "9", None, (0,)),)
         )
         self.assertEqual(named_parties(request(headers=nobody)), ())
         self.assertEqual(named_parties(request(headers=())), ())

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.siprec.support import POLICY, offer, offered, recording_of, request, with_sdp
 from twisted_siprec.plan import SRTPKey
 from twisted_siprec.sdp.crypto import Secrecy
+from twisted_siprec.sdp.protection import Protection
 from twisted_siprec.siprec.session import Accept, OpenBridge, Refuse, SessionPolicy, UpdateBridge
 
 CM_80 = "AES_CM_128_HMAC_SHA1_80"
@@ -19,7 +20,10 @@ OURS = SRTPKey(CM_80, b"\xaa" * 30)
 def policy(srtp: Secrecy, private: bool = True) -> SessionPolicy:
     """What applies, with keys that are no secret."""
     return replace(
-        POLICY, srtp=srtp, new_key=lambda octets: b"\xaa" * octets, signalling_is_private=private
+        POLICY,
+        protection=Protection(srtp),
+        new_key=lambda octets: b"\xaa" * octets,
+        signalling_is_private=private,
     )
 
 

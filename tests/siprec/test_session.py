@@ -18,6 +18,7 @@ from twisted_siprec.plan import (
     Codec,
     Destination,
     EndReason,
+    Half,
     KeyPress,
     ParticipantEvent,
     StreamPlan,
@@ -155,6 +156,26 @@ class OfferedTests(SynchronousTestCase):
         self.assertEqual(changed.description, recording.description)
         self.assertEqual(changed.description.revision, 1)
         self.assertEqual(recording.outputs(), [])
+
+    def test_half(self) -> None:
+        """Where halves are to be joined, the bridge is told by what, and which end this is."""
+        near = (
+            ("From", "<sip:8000@192.0.2.1;x-nearend;x-refci=7;x-nearendaddr=8000>;tag=a"),
+            *(field for field in RECORDING_HEADERS if field[0] != "From"),
+        )
+        sdp = b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 0\r\n"
+        for policy, invite, half in (
+            (POLICY, with_sdp(sdp, headers=near), None),
+            (replace(POLICY, join=True), with_sdp(sdp), None),
+            (
+                replace(POLICY, join=True, hide=frozenset({"extension"})),
+                with_sdp(sdp, headers=near),
+                Half(("refci:7",), "near"),
+            ),
+        ):
+            _, outputs = offered(invite, policy)
+            (opening,) = [each for each in outputs if isinstance(each, OpenBridge)]
+            self.assertEqual(opening.plan.half, half)
 
     def test_mask_dtmf(self) -> None:
         """The bridge is told where key presses are to be silenced."""

@@ -246,7 +246,7 @@ class CiscoTests(SynchronousTestCase):
     def test_built_in_bridge(self) -> None:
         """An INVITE without offer gets ours; the near end is named, but not its role."""
         plan = plan_of("cucm-built-in-bridge.txt")
-        self.assertEqual(plan.channels, channels(("party-1", None, "1"), (None, None, "2")))
+        self.assertEqual(plan.channels, channels(("near-end", None, "1"), (None, None, "2")))
         self.assertEqual(dict(plan.description.extensions)["refci"], "12345")
         self.assertEqual(
             answer_to("cucm-built-in-bridge.txt")[:10],

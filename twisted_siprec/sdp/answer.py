@@ -61,6 +61,8 @@ def _answered(stream: NegotiatedStream, ports: StreamPorts, direction: Direction
         attributes.append(Attribute("rtcp", str(ports.rtcp)))
     if stream.crypto is not None:
         attributes.append(stream.crypto.attribute)
+    if stream.dtls is not None:
+        attributes += stream.dtls.attributes
     if stream.label is not None:
         attributes.append(Attribute("label", stream.label))
     attributes.append(Attribute(direction.value))

@@ -66,12 +66,6 @@ class Secrecy(Enum):
     REQUIRE = "require"
     "m-lines without keys are refused."
 
-    @property
-    def profiles(self) -> frozenset[str]:
-        """The profiles of m-lines that are taken."""
-        plain = frozenset() if self is Secrecy.REQUIRE else PLAIN_PROFILES
-        return plain | (frozenset() if self is Secrecy.OFF else SECURE_PROFILES)
-
 
 @dataclass(frozen=True, slots=True)
 class Crypto:

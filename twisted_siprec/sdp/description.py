@@ -208,6 +208,10 @@ class SessionDescription:
             reading.take(line.strip())
         return reading.result()
 
+    def values(self, name: str) -> tuple[str, ...]:
+        """The values of all attributes of this name that are of the session itself."""
+        return tuple(found.value or "" for found in self.attributes if found.name == name)
+
     def direction_of(self, media: Media) -> Direction:
         """That of the m-line, else of the session, else sendrecv (:rfc:`8866#section-6.7`)."""
         return media.direction or _direction(self.attributes) or Direction.SENDRECV

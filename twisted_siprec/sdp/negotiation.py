@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from ..plan import Address, StreamPlan
+from ..plan import Address, Fingerprint, StreamPlan
 from .crypto import PLAIN_PROFILES, SECURE_PROFILES, KeyAgreement, NewKey, agree
 from .description import Direction, Media, SessionDescription, unusable
+from .dtls import DTLS_PROFILES, DTLSAgreement, DTLSOffer, agree_on_dtls
 from .formats import AUXILIARY, Format, Remark, read, takes
 from .transport import address_of, packet_ms_of, rtcp_of
 
@@ -55,6 +56,7 @@ class NegotiatedStream:
     refusal: Refusal | None = None
     label: str | None = None
     crypto: KeyAgreement | None = None
+    dtls: DTLSAgreement | None = None
 
     @property
     def accepted(self) -> bool:
@@ -74,6 +76,7 @@ class NegotiatedStream:
             rtcp=self.rtcp,
             rtcp_mux=self.rtcp_mux,
             crypto=self.crypto.keys if self.crypto is not None else None,
+            dtls=self.dtls.peer if self.dtls is not None else None,
         )
 
 
@@ -105,6 +108,8 @@ def negotiate(
     max_streams: int = 8,
     profiles: frozenset[str] = PLAIN_PROFILES,
     new_key: NewKey | None = None,
+    keys_in_sdp: bool = True,
+    fingerprint: Fingerprint | None = None,
 ) -> Negotiation:
     """
     Decide on every m-line of an offer.
@@ -113,6 +118,8 @@ def negotiate(
     :param previous: what was agreed on before, where it is not the first offer.
     :param profiles: the profiles that are taken, with keys and without.
     :param new_key: random octets for our keys; without it, no m-line with keys is taken.
+    :param keys_in_sdp: keys are taken that the SDP says.
+    :param fingerprint: of our certificate; without it, no m-line is taken by DTLS.
     :raises RemoteError: 488 with a Warning where nothing that is offered can be
         taken, or where m-lines went missing (:rfc:`3264#section-8`).
     """
@@ -125,7 +132,9 @@ def negotiate(
         stream, odd = _consider(offer, index, media, supported, profiles)
         if stream.accepted:
             before = previous.streams[index] if previous and index < len(previous.streams) else None
-            stream = _with_keys(stream, before, new_key)
+            stream = _by_handshake(offer, stream, before, new_key, fingerprint)
+            if stream.dtls is None:
+                stream = _with_keys(stream, before, new_key if keys_in_sdp else None)
         if stream.accepted and free == 0:
             stream = replace(stream, formats=(), refusal=Refusal.LIMIT)
             odd = (("sdp-too-many-streams", str(index)),)
@@ -175,14 +184,36 @@ def _consider(
     return stream, remarks
 
 
+def _by_handshake(
+    offer: SessionDescription,
+    stream: NegotiatedStream,
+    before: NegotiatedStream | None,
+    new_key: NewKey | None,
+    fingerprint: Fingerprint | None,
+) -> NegotiatedStream:
+    """
+    The stream with what DTLS needs, where its m-line offers that. It goes before
+    keys in the same m-line: those are as secret as the signalling, and the same for
+    whoever reads it later; the handshake's are known to its two ends only.
+    """
+    media = stream.offered
+    if media.protocol.upper() not in SECURE_PROFILES | DTLS_PROFILES:
+        return stream
+    previous = before.dtls if before else None
+    offered = DTLSOffer.of(offer, media)
+    return replace(stream, dtls=agree_on_dtls(offered, previous, fingerprint, new_key))
+
+
 def _with_keys(
     stream: NegotiatedStream, before: NegotiatedStream | None, new_key: NewKey | None
 ) -> NegotiatedStream:
     """The stream with the keys that its profile needs, or refused for the lack of them."""
     media = stream.offered
-    if media.protocol.upper() not in SECURE_PROFILES:
+    if media.protocol.upper() in PLAIN_PROFILES:
         # Keys in an m-line that is not protected mean nothing (RFC 4568 section 4).
         return stream
+    if media.protocol.upper() in DTLS_PROFILES:
+        return replace(stream, formats=(), refusal=Refusal.KEYS)
     crypto = agree(media.values("crypto"), before.crypto if before else None, new_key)
     if crypto is None:
         return replace(stream, formats=(), refusal=Refusal.KEYS)

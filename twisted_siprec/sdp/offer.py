@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from ..plan import Codec
+from ..plan import Codec, Fingerprint
 from .crypto import PLAIN_PROFILES, NewKey
 from .description import Attribute, Direction, Media, SessionDescription, unusable
 from .formats import Format
@@ -32,7 +32,7 @@ def restrained(negotiation: Negotiation, *, paused: bool, dropped: Collection[in
     return replace(
         negotiation,
         streams=tuple(
-            replace(stream, formats=(), crypto=None, refusal=Refusal.DISABLED)
+            replace(stream, formats=(), crypto=None, dtls=None, refusal=Refusal.DISABLED)
             if stream.index in dropped and stream.accepted
             else replace(stream, direction=Direction.INACTIVE)
             if paused
@@ -67,6 +67,8 @@ def accept_answer(
     *,
     profiles: frozenset[str] = PLAIN_PROFILES,
     new_key: NewKey | None = None,
+    keys_in_sdp: bool = True,
+    fingerprint: Fingerprint | None = None,
 ) -> Negotiation:
     """
     What the SRC's answer makes of our offer.
@@ -88,6 +90,8 @@ def accept_answer(
         max_streams=len(offered.accepted),
         profiles=profiles,
         new_key=new_key,
+        keys_in_sdp=keys_in_sdp,
+        fingerprint=fingerprint,
     )
     if offered.accepted and not result.accepted:
         raise unusable("the answer refuses every stream")

@@ -20,7 +20,9 @@ and the other one::
 
 from __future__ import annotations
 
-from .events import Hop, Timers
+from dataclasses import replace
+
+from .events import Address, Hop, Timers
 from .machine import Action, Input, Machine, Start, State, Stop, Table, Timer
 from .message import Headers, Request, Response
 
@@ -112,8 +114,10 @@ class ClientTransaction:
         "hop",
         "machine",
         "name",
+        "named",
         "refresh",
         "request",
+        "servers",
     )
 
     def __init__(
@@ -143,6 +147,10 @@ class ClientTransaction:
         "Which one it is of those that credentials were asked for."
         self.acknowledgement: tuple[Hop, bytes] | None = None
         "The ACK and its way, to send again for each retransmission of the response."
+        self.named: Hop | None = None
+        "Where it goes as the URI has it, once the servers of that are known."
+        self.servers: tuple[Address, ...] = ()
+        "Further ones, to be tried in this order."
         self.machine = self._machine(timers, now)
 
     def _machine(self, timers: Timers, now: float) -> Machine:
@@ -161,6 +169,27 @@ class ClientTransaction:
     def pending(self) -> bool:
         """No final response has come."""
         return self.machine.state in _PENDING
+
+    def located(self, servers: tuple[Address, ...]) -> Address:
+        """
+        Where it goes of the servers of its next hop, the best first: always the same
+        one, until that fails (:rfc:`3263#section-4.3`).
+        """
+        if self.named is None:
+            host, port = servers[0]
+            self.named, self.servers = self.hop, servers[1:]
+            self.hop = replace(self.hop, host=host, port=port)
+        return self.hop.host, self.hop.port or servers[0][1]
+
+    def for_next_server(self, branch: str) -> tuple[Request, Hop] | None:
+        """The same request to the next server, in a transaction of its own; None for no more."""
+        if not self.servers:
+            return None
+        host, port = self.servers[0]
+        fields = self.request.headers
+        via = (fields.first("Via") or "").replace(self.request.branch or "", branch)
+        request = replace(self.request, headers=Headers([("Via", via), *fields.without("Via")]))
+        return request, replace(self.hop, host=host, port=port)
 
     def fall_back(self, timers: Timers, now: float) -> bool:
         """Go over to the other transport, if there is one: True where it is to be sent again."""

@@ -222,6 +222,8 @@ class Traced:
     call_id: str | None = None
     summary: str = ""
     "The start line."
+    transport: Transport | None = None
+    "Of a request of ours for which there is no flow yet."
 
 
 Output = (

@@ -4,7 +4,7 @@ What the user agent wants done, in order, until the shell fetches it.
 
 from __future__ import annotations
 
-from .events import Address, Flow, Hop, Output, Respond, Send, Traced
+from .events import Address, Flow, Hop, Output, Respond, Send, Traced, Transport
 from .message import Request, Response
 
 
@@ -39,9 +39,15 @@ class Outbox:
         """Send a request of ours."""
         self.tell(Send(hop, transaction, octets))
         if self.trace:
-            self._trace(hop.flow, (hop.host, hop.port or 0), octets)
+            self._trace(hop.flow, (hop.host, hop.port or 0), octets, hop.transport)
 
-    def _trace(self, flow: Flow | None, address: Address, octets: bytes) -> None:
+    def _trace(
+        self,
+        flow: Flow | None,
+        address: Address,
+        octets: bytes,
+        transport: Transport | None = None,
+    ) -> None:
         head = octets.partition(b"\r\n\r\n")[0].decode("utf-8", "replace").split("\r\n")
         call_id = next((line[9:] for line in head if line.startswith("Call-ID: ")), None)
-        self.tell(Traced(True, flow, address, octets, call_id, head[0]))
+        self.tell(Traced(True, flow, address, octets, call_id, head[0], transport))

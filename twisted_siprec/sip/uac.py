@@ -12,7 +12,7 @@ from .answering import AgendaKey
 from .authorization import MAX_ATTEMPTS, Secrets, authorized, kept
 from .client_transaction import ClientTransaction, acknowledgement, cancellation
 from .dialog import Dialog
-from .events import Hop, Reuse, Transport, UserAgentSettings
+from .events import Address, Hop, Reuse, Transport, UserAgentSettings
 from .machine import Action, Input
 from .message import Headers, Request, Response
 from .outbox import Outbox
@@ -136,10 +136,16 @@ class ClientTransactions:
         )
         return True
 
+    def located(self, name: str, servers: tuple[Address, ...]) -> Address:
+        """The servers of the host that a request goes to; which of them it is sent to now."""
+        transaction = self._by_name.get(name)
+        return transaction.located(servers) if transaction is not None else servers[0]
+
     def cancel(self, name: str, now: float) -> None:
         """An INVITE is not wanted any more; its final response still comes."""
         transaction = self._by_name.get(name)
         if transaction is not None:
+            transaction.servers = ()
             self._act(transaction, transaction.machine.step(Input.CANCEL, now), None, now)
 
     def acknowledge(self, dialog: Dialog, outcome: Outcome) -> None:
@@ -152,6 +158,8 @@ class ClientTransactions:
             headers=kept(outcome.transaction.request),
             sequence=cseq.sequence if cseq is not None else 0,
         )
+        if hop == outcome.transaction.named:
+            hop = outcome.transaction.hop
         outcome.transaction.acknowledgement = (hop, bytes(ack))
         self._outbox.send(hop, outcome.transaction.name, bytes(ack))
 
@@ -229,9 +237,38 @@ class ClientTransactions:
                 outcome = Outcome(transaction, 408, None)
             elif action is Action.TELL_UNSENT:
                 outcome = Outcome(transaction, 503, None)
+        if outcome is not None and self._tried_elsewhere(outcome, now):
+            outcome = None
         self._schedule(transaction)
         # What becomes of a CANCEL itself is nobody's news: the INVITE's response tells.
         return outcome if transaction.request.method != "CANCEL" else None
+
+    def _tried_elsewhere(self, outcome: Outcome, now: float) -> bool:
+        """
+        A server that does not answer, cannot be reached or is out of service is not the
+        last word while there is another (:rfc:`3263#section-4.3`).
+        """
+        failed = outcome.transaction
+        if outcome.status != 503 and outcome.response is not None:
+            return False
+        again = failed.for_next_server(f"{MAGIC_COOKIE}{self._token(16)}")
+        if again is None:
+            return False
+        name = failed.name
+        self._rename(failed)
+        transaction = ClientTransaction(
+            name,
+            failed.dialog,
+            *again,
+            self._settings.timers,
+            now,
+            refresh=failed.refresh,
+            headers=failed.headers,
+            attempt=failed.attempt,
+        )
+        transaction.named, transaction.servers = failed.named, failed.servers[1:]
+        self._begin(transaction)
+        return True
 
     def _acknowledge_again(self, transaction: ClientTransaction, response: Response | None) -> None:
         if transaction.acknowledgement is None and response is not None and response.status >= 300:

@@ -19,7 +19,7 @@ from .authentication import Gate
 from .authorization import Secrets
 from .dialog import Dialog, DialogState
 from .dialogs import Dialogs
-from .events import Discarded, Flow, Output, UserAgentSettings
+from .events import Address, Discarded, Flow, Output, UserAgentSettings
 from .framing import PING
 from .message import Response, parse
 from .outbox import Outbox
@@ -109,6 +109,13 @@ class UserAgentServer:
     def flow_lost(self, key: str, now: float) -> None:
         """A connection was closed. The dialogs on it live on."""
         self._dialogs.flow_lost(key, now)
+
+    def located(self, transaction: str, servers: tuple[Address, ...], now: float) -> Address:
+        """
+        The name that a request of ours goes to was looked up: its servers, the best
+        first. The answer is the one to send it to.
+        """
+        return self._client.located(transaction, servers)
 
     def send_failed(self, transaction: str, now: float) -> None:
         """A request of ours could not be sent."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from ..participants import Description, Participant
-from ..plan import ChannelPlan, ParticipantEvent
+from ..plan import ChannelPlan, Half, ParticipantEvent
 from ..sdp.negotiation import NegotiatedStream
 from ..sip.message import Request
 from .correlate import Correlation, correlate
@@ -97,6 +97,14 @@ class Dossier:
     def channels(self) -> tuple[ChannelPlan, ...]:
         """The channels that consumers get."""
         return self.correlation.channels
+
+    @property
+    def half(self) -> Half | None:
+        """What may join it to another dialog; None where nothing identifies the call."""
+        keys = self.description().stitch_keys
+        marks = dict(self.identifiers)
+        end = next((end for end in ("near", "far") if f"{end}end" in marks), None)
+        return Half(keys, end) if keys else None
 
     def description(self, include_xml: bool = False) -> Description:
         """As consumers are told of it."""

@@ -105,11 +105,11 @@ def named_parties(request: Request) -> tuple[NamedParty, ...]:
 def _built_in_bridge(request: Request) -> tuple[NamedParty, ...]:
     """CUCM has one dialog for each end of a call; From says which end this is."""
     parameters = dict(_from_parameters(request))
-    for end in ("nearend", "farend"):
-        if f"x-{end}" in parameters:
-            number = parameters.get(f"x-{end}addr") or parameters.get(f"x-{end}devicename")
+    for end in ("near", "far"):
+        if f"x-{end}end" in parameters:
+            number = parameters.get(f"x-{end}endaddr") or parameters.get(f"x-{end}enddevicename")
             if number:
-                return (NamedParty("party-1", number, None, (0,)),)
+                return (NamedParty(f"{end}-end", number, None, (0,)),)
     return ()
 
 

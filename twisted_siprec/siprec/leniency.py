@@ -43,6 +43,7 @@ WARNINGS: dict[str, str] = {
     "sdp-label-twice": "two m-lines have the same label",
     "sdp-payload-type-remapped": "a payload type changed its meaning within the dialog",
     "sdp-lines-unread": "lines of the SDP could not be understood",
+    "media-no-keys": "DTLS gave a stream no keys; nothing of it can be heard",
     "sdp-keys-readable": "keys of SRTP came over signalling that anybody on the way can read",
     # The metadata.
     "metadata-missing": "there is no recording metadata",
@@ -101,6 +102,7 @@ ADVICE: dict[str, str] = {
     "sdp-label-twice": "Give every m-line a label of its own (RFC 4574).",
     "sdp-payload-type-remapped": "Use a free payload type for another codec (RFC 3264).",
     "sdp-lines-unread": "Remove or correct the lines of the SDP that are no type=value.",
+    "media-no-keys": "The text says why: the certificate must be the one that a=fingerprint names.",
     "sdp-keys-readable": "Send keys over TLS alone (RFC 4568 section 8).",
     "metadata-missing": "Switch the metadata on: without it nobody knows who speaks.",
     "metadata-malformed": "Send well-formed XML; check it with any XML parser.",

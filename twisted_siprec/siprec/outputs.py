@@ -10,8 +10,9 @@ from enum import Enum
 
 from ..errors import RemoteError
 from ..participants import Description
-from ..plan import BridgePlan, BridgeUpdate, Destination, EndReason
-from ..sdp.crypto import NewKey, Secrecy
+from ..plan import BridgePlan, BridgeUpdate, Destination, EndReason, Fingerprint
+from ..sdp.crypto import NewKey
+from ..sdp.protection import Protection
 from .multipart import Limits as BodyLimits
 from .tree import Limits as MetadataLimits
 
@@ -47,10 +48,12 @@ class SessionPolicy:
     local_address: str = "0.0.0.0"
     "The address that ports are bound on."
     max_streams: int = 8
-    srtp: Secrecy = Secrecy.OFF
-    "Whether the SRC's media must be protected."
+    protection: Protection = field(default_factory=Protection)
+    "Whether the SRC's media must be protected, and by what."
     new_key: NewKey | None = None
     "Random octets, for our keys of SRTP; needed where it is not off."
+    fingerprint: Fingerprint | None = None
+    "Of our certificate for DTLS; needed where that is not off."
     signalling_is_private: bool = True
     "Nobody on the way reads the signalling, and the keys in it."
     headers: tuple[str, ...] = ()
@@ -66,6 +69,8 @@ class SessionPolicy:
     "Ask for a complete snapshot where the metadata begins with a partial update."
     mask_dtmf: bool = False
     "The audio is silenced while a key is pressed."
+    join: bool = False
+    "Dialogs with one stream each that are halves of a call are delivered as one."
     pause_src: bool = False
     "The SRC is asked to send nothing while the operator pauses; some SRCs end the call at that."
     glare_delay_s: Callable[[], float] = lambda: 1.0
@@ -76,6 +81,11 @@ class SessionPolicy:
     "What of the metadata is not passed on, by its names in :mod:`~.hidden`."
     body_limits: BodyLimits = field(default_factory=BodyLimits)
     metadata_limits: MetadataLimits = field(default_factory=MetadataLimits)
+
+    @property
+    def own_fingerprint(self) -> Fingerprint | None:
+        """What we say of our certificate to these SRCs; None where no handshake is taken."""
+        return self.fingerprint if self.protection.handshakes else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from enum import Enum
 
 from ..errors import RemoteError
 from ..plan import ParticipantEvent
-from ..sdp.crypto import Secrecy
 from ..sdp.description import SessionDescription
 from ..sdp.formats import offerable
 from ..sdp.negotiation import Negotiation, negotiate
@@ -126,8 +125,10 @@ def conclude(
         agreement.wanted,
         described,
         policy.codecs,
-        profiles=policy.srtp.profiles,
+        profiles=policy.protection.profiles,
         new_key=policy.new_key,
+        keys_in_sdp=policy.protection.keys_in_sdp,
+        fingerprint=policy.own_fingerprint,
     )
     dossier = dossier.warned((*content.warnings, *_remarks(negotiation, described, policy)))
     dossier, events = dossier.learnt(_document(content, policy), now_text)
@@ -179,13 +180,15 @@ def _weigh(
             policy.codecs,
             agreement.negotiation,
             max_streams=policy.max_streams,
-            profiles=policy.srtp.profiles,
+            profiles=policy.protection.profiles,
             new_key=policy.new_key,
+            keys_in_sdp=policy.protection.keys_in_sdp,
+            fingerprint=policy.own_fingerprint,
         )
         warnings += _remarks(negotiation, described, policy)
         agreement, reply = agreement.negotiated(negotiation), Reply.ANSWER
     elif request.method == "INVITE":
-        if agreement.negotiation is None and policy.srtp is Secrecy.REQUIRE:
+        if agreement.negotiation is None and not policy.protection.plain:
             raise RemoteError(488, "media must be protected: an offer with keys is needed")
         offer = agreement.negotiation or first_offer(offerable(policy.codecs), policy.offer_labels)
         agreement, reply = agreement.negotiated(offer), Reply.OFFER

@@ -262,6 +262,10 @@ class RecordingSession:
             self._knowledge.show(self._dossier, self._terms.agreement.streams)
             self._go_on()
 
+    def handshake_failed(self, index: int, reason: str) -> None:
+        """A stream has no keys, and nothing of it can be heard."""
+        self._warn(warning("media-no-keys", f"{index}, {reason}"))
+
     # --- from us --------------------------------------------------------------------
 
     def hang_up(self, reason: EndReason, now: float) -> None:
@@ -323,7 +327,8 @@ class RecordingSession:
             self._policy.local_address,
             waiting.wall,
         )
-        self._put(OpenBridge(replace(plan, mask_dtmf=self._policy.mask_dtmf)))
+        half = dossier.half if self._policy.join else None
+        self._put(OpenBridge(replace(plan, mask_dtmf=self._policy.mask_dtmf, half=half)))
         self._step(Input.OPEN)
 
     def _begin(self, queued: Queued) -> None:

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.net.calls.test_recording_server import CALL, TAKEN, Recorder
 from tests.net.media.test_plane import PlaneTestCase, plan
-from twisted_siprec.net.calls.recording_server import Limits
+from twisted_siprec.net.calls.bridged import Limits
 from twisted_siprec.net.media.media import NoPorts
 from twisted_siprec.plan import EndReason
 from twisted_siprec.report import StreamSilent

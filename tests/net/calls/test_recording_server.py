@@ -18,15 +18,23 @@ from tests.sip.conversation import tokens
 from tests.sip_fakes import UDPMemoryReactor
 from tests.vendor_replay import FILES, Replay, View, WatchedMedia
 from twisted_siprec.errors import RemoteError
+from twisted_siprec.net.calls.bridged import Limits
 from twisted_siprec.net.calls.recording import Fields, Reception
-from twisted_siprec.net.calls.recording_server import Limits, RecordingServer
+from twisted_siprec.net.calls.recording_server import RecordingServer
 from twisted_siprec.net.media.media import NoPorts
 from twisted_siprec.net.sip.transport import SIPTransport
 from twisted_siprec.participants import Description
 from twisted_siprec.plan import Destination, EndReason
-from twisted_siprec.report import BridgeFailed, StreamHeard, StreamSilent
+from twisted_siprec.report import (
+    BridgeFailed,
+    HandshakeDone,
+    HandshakeFailed,
+    StreamHeard,
+    StreamSilent,
+)
 from twisted_siprec.routing.policy import Intake
 from twisted_siprec.sdp.crypto import Secrecy
+from twisted_siprec.sdp.protection import Protection
 from twisted_siprec.sip.events import Flow, UserAgentSettings
 from twisted_siprec.sip.uas import UserAgentServer
 from twisted_siprec.siprec.session import RouteAnswer, SessionPolicy
@@ -215,6 +223,15 @@ class RecordingServerTests(SynchronousTestCase):
         self.recorder.go_on(replay, info)
         self.assertIs(self.view().description, before)
 
+    def test_half_of_a_call(self) -> None:
+        """A half is joined to others of its source and its tenant only."""
+        self.recorder.policy = replace(self.recorder.policy, join=True)
+        self.recorder.replay(CALL.replace("> Require", "> Cisco-Guid: 1-2-3-4\n> Require"))
+        half = self.view().plan.half
+        assert half is not None
+        self.assertEqual(half.scope, "all/")
+        self.assertEqual(half.keys, ("guid:00000001000000020000000300000004",))
+
     def test_who_may_not(self) -> None:
         """A source that may not is refused before anything is made of its call."""
         self.recorder.refusal = RemoteError(403, "Forbidden")
@@ -264,6 +281,19 @@ class RecordingServerTests(SynchronousTestCase):
         self.assertIsNone(self.view().ended)
         self.recorder.reactor.advance(0.2)
         self.assertIs(self.view().ended, EndReason.SRC_LOST)
+
+    def test_no_keys(self) -> None:
+        """A stream that DTLS gave no keys is a warning of its call, with the reason, once."""
+        logged = self.log()
+        self.recorder.replay(TAKEN)
+        for _ in range(2):
+            self.server.reported(HandshakeFailed("rec-1", 0, "RTP: no handshake came"))
+        self.server.reported(HandshakeDone("rec-1", 1, "AEAD_AES_128_GCM"))
+        shown = self.server.call("rec-1")
+        self.assertIn("0, RTP: no handshake came", str(shown["warning media-no-keys"]))
+        text = "\n".join(logged)
+        self.assertEqual(text.count("[media-no-keys]"), 1)
+        self.assertEqual(text.count("protected by AEAD_AES_128_GCM, with keys by DTLS"), 1)
 
     def test_silence_while_paused(self) -> None:
         """While the SRC has paused the call, silence is as it should be."""
@@ -387,7 +417,9 @@ class RecordingServerTests(SynchronousTestCase):
     def test_keys_are_told_nobody(self) -> None:
         """Neither traces nor the log nor what consumers are told has a key of SRTP."""
         self.recorder.policy = replace(
-            self.recorder.policy, srtp=Secrecy.ALLOW, new_key=lambda octets: b"\xaa" * octets
+            self.recorder.policy,
+            protection=Protection(Secrecy.ALLOW),
+            new_key=lambda octets: b"\xaa" * octets,
         )
         logged, traced = self.log(), list[str]()
         self.server.trace("", traced.append)

@@ -8,11 +8,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.names.dns import Record_A, Record_SRV, RRHeader
+from twisted.names.dns import Record_A, Record_NAPTR, Record_SRV, RRHeader
 from twisted.names.error import DNSNameError
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.net.sip.locate import MAX_TARGETS, Locator, service_lookup
+from twisted_siprec.net.sip.locate import MAX_TARGETS, Locator, system_locator
 from twisted_siprec.sip.events import Transport
 
 
@@ -95,8 +95,40 @@ class LocatorTests(SynchronousTestCase):
         found = self.successResultOf(Locator(None, lambda: 0.0).locate(Transport.UDP, "h", None))
         self.assertEqual(found, [("h", 5060)])
 
+    def point(self, transport: Transport, *pointers: Record_NAPTR) -> list[tuple[str, int]]:
+        """Where a domain with these NAPTR records leads."""
+        found = [RRHeader(b"h", each.TYPE, payload=each) for each in pointers]
+        locator = Locator(self.lookup, lambda: self.lot, lambda name: succeed((found, [], [])))
+        return self.successResultOf(locator.locate(transport, "h", None))
+
+    def test_pointers(self) -> None:
+        """NAPTR names the service of each transport, the lowest order first."""
+        self.records["_sip._udp.b"] = [Record_SRV(1, 1, 5062, b"udp")]
+        self.records["_sips._tcp.c"] = [Record_SRV(1, 1, 5063, b"tls")]
+        pointers = (
+            Record_NAPTR(20, 1, b"s", b"SIP+D2U", b"", b"_sip._udp.z"),
+            Record_NAPTR(10, 2, b"s", b"SIP+D2U", b"", b"_sip._udp.b"),
+            Record_NAPTR(10, 1, b"s", b"SIPS+D2T", b"", b"_sips._tcp.c."),
+            Record_NAPTR(10, 1, b"S", b"sip+d2u", b"", b"_sip._udp.a"),
+            Record_NAPTR(1, 1, b"u", b"SIP+D2U", b"!.*!sip:x!", b""),
+        )
+        self.assertEqual(self.point(Transport.UDP, *pointers), [("udp", 5062)])
+        self.assertEqual(self.asked, ["_sip._udp.a", "_sip._udp.b"])
+        self.assertEqual(self.point(Transport.TLS, *pointers), [("tls", 5063)])
+
+    def test_pointers_elsewhere(self) -> None:
+        """What has no pointer, or one that leads nowhere, is asked for by its usual name."""
+        self.records["_sip._tcp.h"] = [Record_SRV(1, 1, 5064, b"tcp")]
+        astray = Record_NAPTR(1, 1, b"s", b"SIP+D2T", b"", b"_sip._tcp.gone")
+        self.assertEqual(self.point(Transport.TCP, astray), [("tcp", 5064)])
+        self.assertEqual(self.point(Transport.TCP), [("tcp", 5064)])
+        self.asked.clear()
+        many = [Record_NAPTR(n, 1, b"s", b"SIP+D2U", b"", b"n%d" % n) for n in range(20)]
+        self.assertEqual(self.point(Transport.UDP, *many), [("h", 5060)])
+        self.assertEqual(self.asked, ["n0", "n1", "n2", "n3", "_sip._udp.h"])
+
     def test_resolver(self) -> None:
         """Nothing is opened and no timer runs before there is a need."""
         clock = Clock()
-        service_lookup(clock)
+        system_locator(clock, lambda: 0.0)
         self.assertEqual(clock.getDelayedCalls(), [])

@@ -4,6 +4,7 @@ The sockets of the user agent, all in memory.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -192,21 +193,31 @@ class SIPTransportTests(SynchronousTestCase):
         )
 
     def test_host_name(self) -> None:
-        """A host name is looked up; one that leads nowhere is a request that failed."""
+        """A host name is looked up, and the request keeps to what was found."""
+        self.call_from_a_name({"src.example.com": "192.0.2.77"})
+        self.assertEqual(self.reactor.udp[0][1].written[0][1], ("192.0.2.77", 5070))
+        self.reactor.nameResolver = Names({})
+        self.reactor.advance(0.5)
+        again = [address for _, address in self.reactor.udp[0][1].written]
+        self.assertEqual(again, [("192.0.2.77", 5070)] * 2)
+
+    def test_unknown_name(self) -> None:
+        """A host name that leads nowhere is a request that failed."""
+        self.call_from_a_name({})
+        self.assertEqual(self.kinds(), [Ended, Answered])
+
+    def call_from_a_name(self, names: dict[str, str]) -> None:
+        """A call whose Contact is a host name, which we end."""
         self.transport.listen_udp("198.51.100.1", 5060)
-        self.reactor.nameResolver = Names({"src.example.com": "192.0.2.77"})
+        self.reactor.nameResolver = Names(names)
         core = self.transport._core
         core._settings = core._client._settings = UserAgentSettings(reuse_flow=Reuse.NEVER)
         self.datagram(request("INVITE", 1, contact="sip:src@src.example.com:5070"))
         dialog = self.accept()
         self.datagram(request("ACK", 1, to_tag=dialog))
         self.reactor.udp[0][1].written.clear()
-        self.transport.send_bye(dialog)
-        self.assertEqual(self.reactor.udp[0][1].written[0][1], ("192.0.2.77", 5070))
-        self.reactor.nameResolver = Names({})
         self.events.clear()
-        self.reactor.advance(0.5)
-        self.assertEqual(self.kinds(), [Answered])
+        self.transport.send_bye(dialog)
 
     # --- streams ------------------------------------------------------------
 
@@ -481,6 +492,13 @@ class AdmittedByCertificateTests(SynchronousTestCase):
         self.assertEqual(self.transport.connections, 0)
 
 
+def branch(octets: bytes) -> str:
+    """That of the topmost Via."""
+    found = re.search(rb";branch=([^;\r]+)", octets)
+    assert found is not None
+    return found[1].decode()
+
+
 class ServersTests(SynchronousTestCase):
     """Requests of ours to host names."""
 
@@ -502,8 +520,8 @@ class ServersTests(SynchronousTestCase):
         )
         self.transport.listen_udp("198.51.100.1", 5060)
 
-    def bye(self, contact: str) -> None:
-        """A call from there, which we end."""
+    def bye(self, contact: str, end: bool = True) -> None:
+        """A call from there, which we end unless a test does something else."""
         protocol, _ = self.reactor.udp[0]
         here = ("192.0.2.10", 5060)
         protocol.datagramReceived(request("INVITE", 1, contact=contact), here)
@@ -511,7 +529,9 @@ class ServersTests(SynchronousTestCase):
         assert isinstance(invited, Invited)
         self.transport.accept(invited.transaction)
         protocol.datagramReceived(request("ACK", 1, to_tag=invited.dialog), here)
-        self.transport.send_bye(invited.dialog)
+        self.dialog = invited.dialog
+        if end:
+            self.transport.send_bye(invited.dialog)
 
     def test_datagram(self) -> None:
         """A datagram goes to the first server, at its port."""
@@ -519,6 +539,69 @@ class ServersTests(SynchronousTestCase):
         octets, address = self.reactor.udp[0][1].written[-1]
         self.assertTrue(octets.startswith(b"BYE sip:src@src.example.com SIP/2.0"))
         self.assertEqual(address, ("192.0.2.21", 5071))
+
+    def written(self) -> list[tuple[str, tuple[str, int]]]:
+        """The branch of each datagram since the BYE began, and where it went."""
+        sent = [each for each in self.reactor.udp[0][1].written if each[0].startswith(b"BYE ")]
+        return [(branch(octets), address) for octets, address in sent]
+
+    def answered(self) -> list[int]:
+        """What became of the BYE."""
+        return [event.status for event in self.events if isinstance(event, Answered)]
+
+    def answer(self, status: str) -> None:
+        """The server answers the last BYE."""
+        octets, address = self.reactor.udp[0][1].written[-1]
+        response = octets.replace(octets.split(b"\r\n")[0], f"SIP/2.0 {status}".encode())
+        self.reactor.udp[0][0].datagramReceived(response, address)
+
+    def test_silent_server(self) -> None:
+        """A server that does not answer is given up for the next, in a new transaction."""
+        self.bye("sip:src@src.example.com")
+        self.reactor.pump([0.5] * 63)
+        first = self.written()
+        self.assertEqual({address for _, address in first}, {("192.0.2.21", 5071)})
+        self.assertEqual(len({name for name, _ in first}), 1)
+        self.reactor.pump([0.5] * 3)
+        (name, address) = self.written()[len(first)]
+        self.assertEqual(address, ("192.0.2.22", 5072))
+        self.assertNotEqual(name, first[0][0])
+        self.assertEqual(self.answered(), [])
+        self.answer("200 OK")
+        self.assertEqual(self.answered(), [200])
+
+    def test_server_out_of_service(self) -> None:
+        """503 sends us to the next server; where there is none, it is the answer."""
+        self.bye("sip:src@src.example.com")
+        self.answer("503 Service Unavailable")
+        self.assertEqual([address[1] for _, address in self.written()], [5071, 5072])
+        self.answer("503 Service Unavailable")
+        self.assertEqual(len(self.written()), 2)
+        self.assertEqual(self.answered(), [503])
+
+    def test_other_refusals(self) -> None:
+        """Any other answer of a server is the answer of them all."""
+        self.bye("sip:src@src.example.com")
+        self.answer("481 Call/Transaction Does Not Exist")
+        self.assertEqual(len(self.written()), 1)
+        self.assertEqual(self.answered(), [481])
+
+    def test_ack(self) -> None:
+        """The ACK of a re-INVITE goes to the server that answered, and to no other."""
+        self.bye("sip:src@src.example.com", end=False)
+        self.transport.send_invite(self.dialog, body=b"v=0\r\n")
+        self.answer("503 Service Unavailable")
+        self.answer("200 OK")
+        sent = [(o.split(b" ")[0], a[1]) for o, a in self.reactor.udp[0][1].written[1:]]
+        self.assertEqual(
+            sent, [(b"INVITE", 5071), (b"ACK", 5071), (b"INVITE", 5072), (b"ACK", 5072)]
+        )
+
+    def test_server_without_address(self) -> None:
+        """A server whose own name leads nowhere is passed over."""
+        self.reactor.nameResolver = Names({"two": "192.0.2.22"})
+        self.bye("sip:src@src.example.com")
+        self.assertEqual([address[1] for _, address in self.written()], [5072])
 
     def test_next_server(self) -> None:
         """Where one server takes no connection, the next one is tried."""

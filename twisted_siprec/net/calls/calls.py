@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from ...report import StreamStatistics
@@ -33,6 +34,20 @@ class CallSummary:
     source: str | None = None
     destinations: tuple[str, ...] = ()
     warnings: int = 0
+    tenant: str = ""
+    "Whose it is; empty for nobody's."
+
+
+class Copying(Enum):
+    """What became of the wish to send a call somewhere else too, or no more."""
+
+    DONE = "done"
+    NO_CALL = "there is no such call, or it is over"
+    NO_DESTINATION = "no destination of this name is configured for it"
+    ALREADY = "the call goes there already"
+    NOT_THERE = "the call does not go there"
+    LAST = "the call goes nowhere else: pause it, or hang it up"
+    TOO_OFTEN = "the call was sent elsewhere too often already"
 
 
 class Recorder(Protocol):
@@ -47,6 +62,18 @@ class Recorder(Protocol):
     def hang_up(self, id: str) -> bool:
         """End a call by BYE. False where there is no such call any more."""
 
+    def copy(self, id: str, destination: str) -> Copying:
+        """From now on send a call to a destination too, by its name."""
+
+    def uncopy(self, id: str, destination: str) -> Copying:
+        """Send a call to one of its destinations no more."""
+
+    def drop(self, id: str, index: int) -> bool:
+        """
+        Have the SRC close one stream of a call, by the place of its m-line. False where
+        there is no such stream, or the SRC is known to take no re-INVITE.
+        """
+
     def drain(self) -> None:
         """Take no new call; those in progress go on."""
 
@@ -55,9 +82,16 @@ class Recorder(Protocol):
 
     def trace(self, pattern: str, write: Callable[[str], None]) -> Callable[[], None]:
         """
-        Give ``write`` every SIP message whose Call-ID or start line contains
-        ``pattern``, as text. What is returned stops it.
+        Give ``write`` every SIP message that a word is in, as text: its Call-ID, start
+        line, From, To or the peer's address; and those of the source of this name.
+        What is returned stops it.
         """
+
+    def trace_to_log(self, word: str, on: bool) -> bool:
+        """The same into the server's log, or no more of it; False where it was not there."""
+
+    def traces(self) -> Sequence[str]:
+        """The words whose SIP messages are logged."""
 
 
 class WatchedRecorder(Recorder, Protocol):

@@ -23,6 +23,7 @@ from .events import (
     CallListener,
     CallMoved,
     CallOffered,
+    CallRedirected,
     CallRefused,
     CallReported,
     CallWarned,
@@ -90,8 +91,14 @@ class Chronicle:
     def began(self, recording: Recording, plan: BridgePlan) -> None:
         """A call is going to be recorded."""
         source, destinations = recording.reception.source, recording.destinations
-        self._log.began(recording.call_id, source, plan, destinations)
-        self._tell(CallBegan(recording.id, recording.call_id, source, destinations, plan))
+        tenant = recording.tenant
+        self._log.began(recording.call_id, source, plan, destinations, tenant)
+        self._tell(CallBegan(recording.id, recording.call_id, source, destinations, plan, tenant))
+
+    def redirected(self, recording: Recording) -> None:
+        """An operator has it sent to other destinations than before."""
+        self._log.redirected(recording.call_id, recording.destinations)
+        self._tell(CallRedirected(recording.id, recording.destinations))
 
     def accepted(self, recording: Recording, now: float) -> None:
         """A request of a call got its 200; the first of them is that of the INVITE."""

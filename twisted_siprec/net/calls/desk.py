@@ -6,12 +6,12 @@ drain.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from ...plan import EndReason
+from ...plan import Destination, EndReason, Redirection
 from ...report import StreamStatistics
 from ...routing.policy import Intake
 from ...sip import events as sip
@@ -20,10 +20,16 @@ from ..media.media import Media
 from ..media.outlet import Tap
 from ..sip.trace import SIPTrace
 from ..sip.transport import SIPTransport
-from .calls import CallSummary, Value
+from .calls import CallSummary, Copying, Value
 from .chronicle import Chronicle
 from .events import CallListener
 from .recording import Recording
+
+MOST_COPIES = 64
+"So often a call can be sent somewhere else besides: each time costs it an account."
+
+Directory = Callable[[str, str], Destination | None]
+"A configured destination by its name, for the calls of a tenant."
 
 
 class CallDesk(ABC):
@@ -40,6 +46,7 @@ class CallDesk(ABC):
         intake: Intake,
         log: Chronicle,
         trace: SIPTrace,
+        directory: Directory,
     ) -> None:
         self._clock = clock
         self._transport = transport
@@ -47,11 +54,13 @@ class CallDesk(ABC):
         self._intake = intake
         self._log = log
         self._trace = trace
+        self._directory = directory
         self._recordings: dict[str, Recording] = {}
         "By dialog."
         self._bridges: dict[str, Recording] = {}
         "By id, those that are received."
         self._idle: list[Deferred[None]] = []
+        self._counted: list[Callable[[], Mapping[str, int]]] = []
 
     @property
     @abstractmethod
@@ -108,9 +117,48 @@ class CallDesk(ABC):
         self._carry_out(recording)
         return dropping
 
-    def _steer(self, id: str, tell: Callable[[siprec.RecordingSession, float], None]) -> bool:
+    def copy(self, id: str, destination: str) -> Copying:
+        """From now on send a call to a destination too, by its name."""
+        recording = self._going_on(id)
+        if recording is None:
+            return Copying.NO_CALL
+        if destination in recording.destinations:
+            return Copying.ALREADY
+        if recording.copies >= MOST_COPIES:
+            return Copying.TOO_OFTEN
+        further = self._directory(destination, recording.tenant)
+        if further is None:
+            return Copying.NO_DESTINATION
+        recording.copies += 1
+        self._redirect(recording, (*recording.consumers, further))
+        return Copying.DONE
+
+    def uncopy(self, id: str, destination: str) -> Copying:
+        """Send a call to one of its destinations no more."""
+        recording = self._going_on(id)
+        if recording is None:
+            return Copying.NO_CALL
+        if destination not in recording.destinations:
+            return Copying.NOT_THERE
+        if len(recording.consumers) == 1:
+            return Copying.LAST
+        rest = tuple(each for each in recording.consumers if each.name != destination)
+        self._redirect(recording, rest)
+        return Copying.DONE
+
+    def _going_on(self, id: str) -> Recording | None:
         recording = self._bridges.get(id)
-        if recording is None or recording.closing:
+        return None if recording is None or recording.closing else recording
+
+    def _redirect(self, recording: Recording, destinations: tuple[Destination, ...]) -> None:
+        recording.goes_to(destinations)
+        self._log.redirected(recording)
+        redirecting = self._media.redirect(Redirection(recording.id, destinations))
+        redirecting.addErrback(self._log.fault, recording)
+
+    def _steer(self, id: str, tell: Callable[[siprec.RecordingSession, float], None]) -> bool:
+        recording = self._going_on(id)
+        if recording is None:
             return False
         tell(recording.session, self._clock.seconds())
         self._carry_out(recording)
@@ -149,11 +197,31 @@ class CallDesk(ABC):
             "draining": self._intake.draining,
             "connections": self._transport.connections,
             **dict(sorted(self._log.counters.items())),
+            **{name: count for counters in self._counted for name, count in counters().items()},
         }
+
+    def count(self, counters: Callable[[], Mapping[str, int]]) -> None:
+        """Show these among the counters of the server."""
+        self._counted.append(counters)
 
     def trace(self, pattern: str, write: Callable[[str], None]) -> Callable[[], None]:
         """Show SIP messages; call the result to stop."""
         return self._trace.watch(pattern, write)
+
+    def trace_to_log(self, word: str, on: bool) -> bool:
+        """
+        Log SIP messages, or no more; False where they were not logged.
+
+        :raises TooManyTraces: see :meth:`~..sip.trace.SIPTrace.log`.
+        """
+        if not on:
+            return self._trace.log_no_more(word)
+        self._trace.log(word)
+        return True
+
+    def traces(self) -> Sequence[str]:
+        """The words whose SIP messages are logged."""
+        return self._trace.logged
 
     def watch(self, listener: CallListener) -> None:
         """Every event of every call from now on goes to ``listener`` too."""
@@ -162,3 +230,7 @@ class CallDesk(ABC):
     def trace_all(self, listener: Callable[[sip.Traced], None]) -> None:
         """Every SIP message from now on goes to ``listener``."""
         self._trace.listen(listener)
+
+    def confide(self, listener: Callable[[sip.Traced], None]) -> None:
+        """The same with the keys of SRTP, which the listener must show nobody."""
+        self._trace.confide(listener)

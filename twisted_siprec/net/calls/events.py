@@ -40,6 +40,8 @@ class CallRefused:
     initial: bool = False
     id: str | None = None
     "The recording session's, where there is one."
+    tenant: str = ""
+    "Whose call it was to be; empty for nobody's, and where that is not known yet."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,16 @@ class CallBegan:
     source: str
     destinations: tuple[str, ...]
     plan: BridgePlan
+    tenant: str = ""
+    "Whose call it is; empty for nobody's."
+
+
+@dataclass(frozen=True, slots=True)
+class CallRedirected:
+    """An operator has it sent to other destinations than before: these, from now on."""
+
+    id: str
+    destinations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +150,7 @@ CallEvent = (
     CallOffered
     | CallRefused
     | CallBegan
+    | CallRedirected
     | CallAnswered
     | CallMoved
     | CallDescribed

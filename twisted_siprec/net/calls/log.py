@@ -17,6 +17,8 @@ from ...report import (
     BridgeFailed,
     ConsumerSaid,
     DeliveryStatistics,
+    HandshakeDone,
+    HandshakeFailed,
     LinkDown,
     LinkUp,
     Report,
@@ -41,18 +43,36 @@ class CallLog:
     # --- signalling -----------------------------------------------------------------
 
     def began(
-        self, call_id: str, source: str, plan: BridgePlan, destinations: tuple[str, ...]
+        self,
+        call_id: str,
+        source: str,
+        plan: BridgePlan,
+        destinations: tuple[str, ...],
+        tenant: str = "",
     ) -> None:
         """A call is going to be recorded."""
         self.counters["calls recorded"] += 1
+        # Only a call that is somebody's has the name of that one, in JSON too.
+        whose = {"tenant": tenant} if tenant else {}
         self._log.info(
-            "{call_id} recording {caller} to {called} from {source}, {streams} streams, "
-            "to {destinations}",
+            "{call_id} recording {caller} to {called} from {source}"
+            + (" for tenant {tenant}" if tenant else "")
+            + ", {streams} streams, to {destinations}",
+            **whose,
             call_id=call_id,
             caller=plan.description.caller or "-",
             called=plan.description.called or "-",
             source=source,
             streams=len(plan.streams),
+            destinations=", ".join(destinations),
+        )
+
+    def redirected(self, call_id: str, destinations: tuple[str, ...]) -> None:
+        """An operator has a call sent to other destinations than before."""
+        self.counters["calls redirected"] += 1
+        self._log.info(
+            "{call_id} goes to {destinations} from now on",
+            call_id=call_id,
             destinations=", ".join(destinations),
         )
 
@@ -136,6 +156,17 @@ class CallLog:
                     index=index,
                     silent_s=silent_ms / 1000,
                 )
+            case HandshakeDone(_, index, suite):
+                self.counters["handshakes done"] += 1
+                self._log.info(
+                    "{call_id} stream {index} is protected by {suite}, with keys by DTLS",
+                    call_id=call_id,
+                    index=index,
+                    suite=suite,
+                )
+            case HandshakeFailed():
+                # The recording session warns of it.
+                self.counters["handshakes failed"] += 1
             case LinkUp(_, destination, attempt):
                 self._log.info(
                     "{call_id} connected to {destination}, attempt {attempt}",

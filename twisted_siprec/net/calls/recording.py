@@ -22,6 +22,11 @@ Question = Callable[[], Deferred[siprec.Routed | RemoteError]]
 "Asks somebody where a call goes."
 
 
+def _nobody(description: Description, fields: Fields) -> str:
+    """There are no tenants."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Reception:
     """What applies to the calls of one SRC."""
@@ -31,6 +36,8 @@ class Reception:
     policy: siprec.SessionPolicy
     route: Callable[[Description, Fields], siprec.RouteAnswer | Question]
     "Given what is known of the call, and the header fields of its INVITE."
+    whose: Callable[[Description, Fields], str] = _nobody
+    "The name of the tenant whose call it is; empty for nobody's."
 
 
 class Recording:
@@ -55,7 +62,11 @@ class Recording:
         "The header fields of its INVITE, until it is routed."
         self.question: Question | None = None
         "What is to be asked before there is a route."
-        self.destinations: tuple[str, ...] = ()
+        self.tenant = ""
+        "Whose call it is; empty for nobody's."
+        self.consumers: tuple[Destination, ...] = ()
+        self.copies = 0
+        "How often the operator has sent it somewhere else besides."
         self.answered = False
         "Its INVITE got a 200."
         self.admitted = False
@@ -93,9 +104,14 @@ class Recording:
         """Something should come, and nothing does."""
         return bool(self.expected) and self.expected <= self.silent
 
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The names of those that it goes to."""
+        return tuple(destination.name for destination in self.consumers)
+
     def goes_to(self, destinations: tuple[Destination, ...]) -> None:
-        """It has a route."""
-        self.destinations = tuple(destination.name for destination in destinations)
+        """It has a route, or another one."""
+        self.consumers = destinations
 
     def expect(self, streams: tuple[StreamPlan, ...], paused: bool) -> None:
         """These are the streams from now on."""
@@ -137,6 +153,7 @@ class Recording:
             source=self.reception.source,
             destinations=self.destinations,
             warnings=len(description.warnings),
+            tenant=self.tenant,
         )
 
     def details(self, now: float) -> dict[str, Value]:
@@ -148,6 +165,7 @@ class Recording:
             "state": self.state,
             "seconds": int(now - self.began),
             "source": self.reception.source,
+            **({"tenant": self.tenant} if self.tenant else {}),
             "calling": description.caller,
             "called": description.called,
             "destinations": ", ".join(self.destinations),

@@ -7,27 +7,25 @@ one core to the inputs of another.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from ...errors import RemoteError
 from ...participants import Description
-from ...plan import BridgePlan, BridgeUpdate, EndReason
-from ...report import BridgeClosed, BridgeFailed, BridgeOpened, Report, StreamHeard, StreamSilent
+from ...plan import EndReason
 from ...routing.policy import Intake
 from ...sip import events as sip
 from ...sip.headers import canonical
 from ...sip.message import Request, Response
 from ...siprec import session as siprec
-from ..media.media import Media, NoPorts
+from ..media.media import Media
 from ..sip.trace import SIPTrace
 from ..sip.transport import SIPTransport
+from .bridged import BridgedCalls, Limits
 from .chronicle import Chronicle
-from .desk import CallDesk
+from .desk import Directory
 from .events import CallRefused
 from .log import source_text
 from .recording import Reception, Recording
@@ -39,17 +37,7 @@ Receive = Callable[[sip.Flow], Reception | RemoteError]
 "Says what applies to the calls that come on a flow, or why none is taken."
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How the server treats calls besides what the cores decide."""
-
-    retry_after_s: int = 30
-    "What an SRC is told that is refused while we drain."
-    end_after_silence_s: float = 0.0
-    "A call from none of whose active streams anything comes for so long is ended; 0 for never."
-
-
-class RecordingServer(CallDesk):
+class RecordingServer(BridgedCalls):
     """
     Takes calls from the user agent, has them recorded by the media plane, and
     ends them.
@@ -57,6 +45,8 @@ class RecordingServer(CallDesk):
     :param clock: the reactor, for its time.
     :param wall: the wall clock in POSIX seconds.
     :param identity: makes the id of a recording session.
+    :param directory: the destinations that an operator may send a call to besides.
+    :param captured: whether the packets of a call are written down, by its id.
     """
 
     def __init__(
@@ -70,6 +60,8 @@ class RecordingServer(CallDesk):
         receive: Receive,
         limits: Limits,
         always_trace: bool = False,
+        directory: Directory = lambda name, tenant: None,
+        captured: Callable[[str], bool] = lambda id: False,
     ) -> None:
         super().__init__(
             clock,
@@ -77,13 +69,18 @@ class RecordingServer(CallDesk):
             media,
             intake,
             Chronicle(wall),
-            SIPTrace(transport.trace, always_trace),
+            SIPTrace(transport.trace, always_trace, self._source_of),
+            directory,
+            limits,
+            captured,
         )
         self._wall = wall
         self._identity = identity
         self._receive = receive
-        self._limits = limits
-        media.listen(self.reported)
+
+    def _source_of(self, flow: sip.Flow) -> str | None:
+        reception = self._receive(flow)
+        return reception.source if isinstance(reception, Reception) else None
 
     # --- from the SIP user agent ------------------------------------------------------
 
@@ -233,6 +230,7 @@ class RecordingServer(CallDesk):
                             reason,
                             initial,
                             recording.id,
+                            recording.tenant,
                         )
                     )
                     self._transport.refuse(transaction, status, reason, headers)
@@ -265,10 +263,12 @@ class RecordingServer(CallDesk):
         """Where the call goes, or why it is refused; one that has a route counts from now on."""
         recording = self._recordings[dialog]
         fields, recording.fields = recording.fields, ()
+        recording.tenant = recording.reception.whose(description, fields)
         routed = recording.reception.route(description, fields)
         if isinstance(routed, RemoteError):
             return routed
-        refusal = self._intake.admit(self._clock.seconds(), recording.reception.source)
+        source, tenant = recording.reception.source, recording.tenant
+        refusal = self._intake.admit(self._clock.seconds(), source, tenant)
         if refusal is not None:
             return refusal
         recording.admitted = True
@@ -299,110 +299,11 @@ class RecordingServer(CallDesk):
         if recording.session.state is siprec.State.ENDED and not recording.bridged:
             self._forget(recording)
 
-    def _open(self, recording: Recording, plan: BridgePlan) -> None:
-        self._log.began(recording, plan)
-        recording.bridged = True
-        recording.expect(plan.streams, plan.paused)
-        self._bridges[plan.bridge] = recording
-        self._await(recording, self._media.open(plan))
-
-    def _update(self, recording: Recording, update: BridgeUpdate) -> None:
-        recording.expect(update.streams, update.paused)
-        self._await(recording, self._media.update(update))
-
-    def _await(self, recording: Recording, opening: Deferred[BridgeOpened]) -> None:
-        opening.addCallbacks(partial(self._opened, recording), partial(self._failed, recording))
-        opening.addErrback(self._log.fault, recording)
-
-    def _opened(self, recording: Recording, opened: BridgeOpened) -> None:
-        recording.session.bridge_opened(opened, self._clock.seconds())
-        self._carry_out(recording)
-
-    def _failed(self, recording: Recording, failure: Failure) -> None:
-        if failure.check(NoPorts):
-            status, reason = 503, failure.getErrorMessage()
-        else:
-            status, reason = 500, "the media plane failed"
-            self._log.fault(failure, recording)
-        if recording.session.state is siprec.State.OPENING:
-            recording.bridged = False
-        recording.session.bridge_failed(status, reason, self._clock.seconds())
-        self._carry_out(recording)
-        if not recording.bridged:
-            self._forget(recording)
-
-    def _close(self, recording: Recording, reason: EndReason) -> None:
-        if not recording.bridged or recording.closing:
-            return
-        recording.closing = True
-        recording.stop_silence_timer()
-        closing = self._media.close(recording.id, reason)
-        closing.addCallback(partial(self._closed, recording))
-        closing.addErrback(self._log.fault, recording)
-        closing.addBoth(lambda _: self._forget(recording))
-
-    def _closed(self, recording: Recording, closed: BridgeClosed) -> None:
-        self._log.closed(recording, closed)
-
-    def _forget(self, recording: Recording) -> None:
-        """Nothing of it is under way any more."""
-        if self._recordings.pop(recording.dialog, None) is None:
-            return
-        recording.stop_silence_timer()
-        recording.sleep()
-        self._bridges.pop(recording.id, None)
-        if recording.admitted:
-            self._intake.leave(recording.reception.source)
-        self._log.forgotten(recording)
-        if not self._recordings:
-            waiting, self._idle = self._idle, []
-            for each in waiting:
-                each.callback(None)
-
-    # --- from the media plane -------------------------------------------------------------
-
-    def reported(self, report: Report) -> None:
-        """What the media plane tells by itself."""
-        recording = self._bridges.get(report.bridge)
-        if recording is None:
-            return
-        self._log.reported(recording, report)
-        match report:
-            case StreamHeard(_, index):
-                recording.silent.discard(index)
-                recording.stop_silence_timer()
-            case StreamSilent(_, index, silent_ms):
-                recording.silent.add(index)
-                self._watch_silence(recording, silent_ms / 1000)
-            case BridgeFailed():
-                self._hang_up(recording, EndReason.ERROR)
-
-    def _watch_silence(self, recording: Recording, silent_s: float) -> None:
-        """Where all of a call is silent, the SRC may be gone without a BYE."""
-        limit_s = self._limits.end_after_silence_s
-        if limit_s and recording.all_silent and recording.silence_timer is None:
-            remaining_s = max(0.0, limit_s - silent_s)
-            recording.silence_timer = self._clock.callLater(remaining_s, self._lost, recording)
-
-    def _lost(self, recording: Recording) -> None:
-        recording.silence_timer = None
-        if recording.all_silent:
-            self._log.ended(recording, "silent for too long (media.end_after_silence_s)")
-            self._hang_up(recording, EndReason.SRC_LOST)
-
     # --- in the hands of the operator -----------------------------------------------------
 
     def _hang_up(self, recording: Recording, reason: EndReason) -> None:
         recording.session.hang_up(reason, self._clock.seconds())
         self._carry_out(recording)
-
-    @property
-    def _retry_after_s(self) -> int:
-        return self._limits.retry_after_s
-
-    def change(self, limits: Limits) -> None:
-        """From now on these hold."""
-        self._limits = limits
 
 
 _TellSession = Callable[[siprec.RecordingSession, str, Request, float, float], None]

@@ -12,7 +12,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
 
 from ...config.model import Connections
@@ -20,7 +19,6 @@ from ...sip.events import (
     Address,
     CloseFlow,
     Flow,
-    Hop,
     Limits,
     Output,
     Respond,
@@ -32,7 +30,9 @@ from ..driver import Driver
 from ..tls import ClientTLSFactory
 from .local_address import LocalAddresses
 from .locate import Locator
-from .outgoing import OutgoingStreams, resolved
+from .outgoing import OutgoingStreams
+from .outgoing_datagrams import OutgoingDatagrams
+from .server_identity import ServerIdentity
 from .stream import SIPStreams
 from .udp import Admit, SIPDatagrams
 
@@ -85,7 +85,7 @@ class SIPTransport:
         present: Present | None = None,
         connections: Connections | None = None,
         limits: Limits | None = None,
-        client_tls: ClientTLSFactory = optionsForClientTLS,
+        client_tls: ClientTLSFactory = ServerIdentity,
         locator: Locator | None = None,
     ) -> None:
         self._reactor = reactor
@@ -102,9 +102,12 @@ class SIPTransport:
         self._streams: list[SIPStreams] = []
         self._ports: list[Any] = []
         self.listeners: list[SIPListener] = []
-        self._locator = locator if locator is not None else Locator(None, lambda: 0.0)
+        locator = locator if locator is not None else Locator(None, lambda: 0.0)
+        self._outgoing_datagrams = OutgoingDatagrams(
+            reactor, self._datagrams, locator, self._located, self._failed
+        )
         self._outgoing = OutgoingStreams(
-            reactor, self._new_streams, self._failed, client_tls, self._locator
+            reactor, self._new_streams, self._failed, client_tls, locator
         )
 
     # --- listening ------------------------------------------------------------
@@ -293,6 +296,10 @@ class SIPTransport:
     def _failed(self, transaction: str) -> None:
         self._driver.attempt(self._core.send_failed, transaction)
 
+    def _located(self, transaction: str, servers: tuple[Address, ...]) -> Address:
+        server: Address = self._driver.run(self._core.located, transaction, servers)
+        return server
+
     # --- out ------------------------------------------------------------
 
     @singledispatchmethod
@@ -318,7 +325,7 @@ class SIPTransport:
         hop = output.hop
         stream = self._stream(hop.flow)
         if hop.transport is Transport.UDP:
-            self._send_datagram(output)
+            self._outgoing_datagrams.send(output)
         elif stream is not None:
             stream.send(output.octets)
         else:
@@ -338,34 +345,6 @@ class SIPTransport:
             return None
         found = (streams.streams.get(flow.key) for streams in self._streams)
         return next((stream for stream in found if stream is not None), None)
-
-    def _send_datagram(self, output: Send) -> None:
-        looked_up = Deferred.fromCoroutine(self._located(output.hop))
-        looked_up.addCallback(self._write_datagram, output)
-        looked_up.addErrback(self._unreachable, output)
-
-    async def _located(self, hop: Hop) -> Address:
-        """The IP address and the port that a datagram goes to."""
-        (host, port), *_ = await self._locator.locate(Transport.UDP, hop.host, hop.port)
-        return await resolved(self._reactor, host), port
-
-    def _write_datagram(self, address: Address, output: Send) -> None:
-        hop, host = output.hop, address[0]
-        datagrams = self._datagrams.get(hop.flow.key) if hop.flow is not None else None
-        if datagrams is None:
-            family = ":" in host
-            fitting = (one for one in self._datagrams.values() if (":" in one.local[0]) == family)
-            datagrams = next(fitting, None)
-        if datagrams is None or not datagrams.send(output.octets, address):
-            self._failed(output.transaction)
-
-    def _unreachable(self, failure: Any, output: Send) -> None:
-        self._log.warn(
-            "{host} is not to be found: {error}",
-            host=output.hop.host,
-            error=failure.getErrorMessage(),
-        )
-        self._failed(output.transaction)
 
 
 def _admit_all(flow: Flow) -> bool:
