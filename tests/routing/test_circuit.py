@@ -1,4 +1,4 @@
-"""The circuit of a destination, and its turnstile."""
+"""The circuit of a destination or a look-up, and a turnstile."""
 
 from __future__ import annotations
 
@@ -31,9 +31,17 @@ class CircuitTests(SynchronousTestCase):
             getattr(circuit, outcome)(0.0)
             self.assertIs(circuit.state, State.CLOSED)
             self.assertEqual(circuit.wait_s(0.0), 0.0)
-        circuit.failed(1.0)
+        self.assertTrue(circuit.failed(1.0))
         self.assertIs(circuit.state, State.OPEN)
         self.assertEqual(circuit.wait_s(2.0), 4.0)
+
+    def test_tells_once(self) -> None:
+        """That it opened and that it closed is told when it happens, and at no other time."""
+        circuit = Circuit(SETTINGS)
+        self.assertEqual([circuit.failed(0.0) for _ in range(4)], [False, False, True, False])
+        circuit.begin(5.0)
+        self.assertFalse(circuit.failed(5.0))
+        self.assertEqual([circuit.succeeded(5.0) for _ in range(2)], [True, False])
 
     def test_one_tries_for_all(self) -> None:
         """Once its time has passed one may try; the others look again soon."""

@@ -43,8 +43,8 @@ class CtlTests(SynchronousTestCase):
             "GET /api/v1/history?limit=1000": {"calls": [{"id": "77aa", "call_id": "old@sbc"}]},
         }
 
-    def ask(self, method: str, path: str) -> Deferred[Any]:
-        self.asked.append(f"{method} {path}")
+    def ask(self, method: str, path: str, body: bytes | None = None) -> Deferred[Any]:
+        self.asked.append(f"{method} {path}" + (f" {body.decode()}" if body else ""))
         answer = self.answers.get(f"{method} {path}", {"status": "done"})
         return fail(answer) if isinstance(answer, Exception) else succeed(answer)
 
@@ -77,6 +77,13 @@ class CtlTests(SynchronousTestCase):
             ("hangup c2@sbc", "POST /api/v1/calls/3f9b/hangup"),
             ("pause 3f9b", "POST /api/v1/calls/3f9b/pause"),
             ("resume old", "POST /api/v1/calls/77aa/resume"),
+            ("packets", "GET /api/v1/packets"),
+            ("trace", "GET /api/v1/traces"),
+            ("trace on sbc", 'POST /api/v1/traces {"name": "sbc"}'),
+            ("trace off a/b", "DELETE /api/v1/traces/a%2Fb"),
+            ("drop 3f2 1", "DELETE /api/v1/calls/3f2a/streams/1"),
+            ("copy 3f2 qa", 'POST /api/v1/calls/3f2a/destinations {"name": "qa"}'),
+            ("uncopy 3f2 q/a", "DELETE /api/v1/calls/3f2a/destinations/q%2Fa"),
         ):
             self.assertEqual(self.run_command(*arguments.split())[-1], request, arguments)
 
@@ -114,6 +121,12 @@ class CtlTests(SynchronousTestCase):
             "dance",
             "call",
             "call a b",
+            "trace on",
+            "trace up sbc",
+            "packets now",
+            "drop a",
+            "copy a",
+            "drop a one",
             "status now",
             "history -n many",
             "--url ftp://x status",
@@ -206,3 +219,28 @@ class CtlTests(SynchronousTestCase):
             self.show("status", answer),
             ["uptime s       1.5", "draining       no", "calls offered  3"],
         )
+
+
+class TenantTableTests(SynchronousTestCase):
+    """Whose calls are whose, in tables."""
+
+    def table(self, tenant: str) -> str:
+        record = records().find("3f2a")
+        assert record is not None
+        record.tenant = tenant
+        options = Options()
+        options.parseOptions(["--table", "calls"])
+        body = {"calls": [bodies.summary(record, (STREAM,), 1_061.0)]}
+        return shown(options, body, True)
+
+    def test_tenant(self) -> None:
+        """There is a column for it where there are tenants, and none where there are none."""
+        self.assertIn("acme", self.table("acme"))
+        self.assertNotIn("tenant", self.table(""))
+
+    def test_copied(self) -> None:
+        """Where a call goes by now is shown."""
+        options = Options()
+        options.parseOptions(["--table", "copy", "3f2a", "qa"])
+        answer = {"id": "3f2a", "destinations": ["speech", "qa"]}
+        self.assertEqual(shown(options, answer, True), "id  3f2a\nto  speech, qa")

@@ -18,6 +18,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.web.test_inside_metrics import everything
 from tests.web_fakes import ACCOUNT, FakeServer
 from twisted_siprec.net.calls.events import (
     CallClosed,
@@ -37,16 +38,16 @@ OF_PROMETHEUS = {"instance", "job", "le"}
 def series() -> dict[str, set[str]]:
     """All samples by name, with their labels, of a server on which everything has happened."""
     server = FakeServer()
-    metrics = Metrics(server)
+    metrics = Metrics(server, everything())
     server.watch(metrics.happened)
-    server.begin()
+    server.begin(tenant="acme")
     server.queues["speech"] = 0.1
     server.happen(
         CallReported("3f2a", LinkUp("3f2a", "speech", 1)),
         CallReported("3f2a", LinkDown("3f2a", "speech", "x", None)),
         CallReported("3f2a", ConsumerSaid("3f2a", "speech", "n", "{}")),
         CallWarned("3f2a", "label-missing", "x"),
-        CallRefused("c", "INVITE", None, "x", 403, "x", True),
+        CallRefused("c", "INVITE", None, "x", 403, "x", True, None, "acme"),
         Discarded("x"),
         CallClosed("3f2a", "sbc", ACCOUNT),
     )

@@ -15,13 +15,13 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.web_fakes import FakeServer, audio, connection, start
+from tests.web_fakes import TOKEN, FakeServer, audio, connection, start
 from twisted_siprec.plan import Secret
 from twisted_siprec.web.api import API
 from twisted_siprec.web.feed import Feed
 from twisted_siprec.web.live_socket import LivePlace, live_resource
 from twisted_siprec.web.metrics import Metrics
-from twisted_siprec.web.permission import Tokens
+from twisted_siprec.web.permission import Keys, Tokens
 from twisted_siprec.web.records import CallRecords
 from twisted_siprec.web.site import Root, make_site
 
@@ -55,9 +55,15 @@ class LiveSocketTests(SynchronousTestCase):
         metrics = Metrics(self.server)
         api = API(self.server, records, metrics, lambda: 1_000.0)
         feed = Feed(self.clock, lambda: 1_000.0, api, records, api.state)
-        self.patch(os, "environ", {"TOKEN": "secret", "EAR": "ear"})
-        tokens = Tokens(Secret(environment="TOKEN"), Secret(environment="EAR"))
-        place = LivePlace(self.clock, tokens, feed, self.server.tap, 1_000)
+        self.patch(os, "environ", {"TOKEN": "secret", "EAR": "ear", "ACME": "a", "ACME_EAR": "ae"})
+        acme = Keys(Secret(environment="ACME"), Secret(environment="ACME_EAR"))
+        tokens = Tokens(Secret(environment="TOKEN"), Secret(environment="EAR"), (("acme", acme),))
+
+        def whose(id: str) -> str | None:
+            record = records.find(id)
+            return record.tenant if record is not None else None
+
+        place = LivePlace(self.clock, tokens, feed, self.server.tap, whose, 1_000)
         root = Root(api, tokens, lambda operation, status: None, live_resource(place, "test"))
         self.protocol, _ = connection(make_site(root, 10, 1_000))
         self.transport = Transport()
@@ -94,8 +100,8 @@ class LiveSocketTests(SynchronousTestCase):
         """The JSON messages among them."""
         return [json.loads(payload) for opcode, payload in self.frames() if opcode == TEXT]
 
-    def greet(self) -> list[Any]:
-        self.send({"type": "hello", "token": "secret"})
+    def greet(self, token: str = TOKEN) -> list[Any]:
+        self.send({"type": "hello", "token": token})
         return self.messages()
 
     def leave(self) -> None:
@@ -112,7 +118,7 @@ class LiveSocketTests(SynchronousTestCase):
         """With the token a page is welcome, and sees the calls at once and every second."""
         self.server.begin()
         welcome, calls = self.greet()
-        self.assertEqual(welcome, {"type": "welcome", "listen": True})
+        self.assertEqual(welcome, {"type": "welcome", "listen": True, "tenant": None})
         self.assertEqual((calls["type"], calls["changed"][0]["id"]), ("calls", "3f2a"))
         self.clock.pump([0.1] * 10)
         self.assertEqual([each["type"] for each in self.messages()], ["calls"])

@@ -21,6 +21,8 @@ from twisted_siprec.net.calls.events import (
 from twisted_siprec.report import (
     BridgeFailed,
     ConsumerSaid,
+    HandshakeDone,
+    HandshakeFailed,
     LinkDown,
     LinkUp,
     StreamHeard,
@@ -91,6 +93,8 @@ class MetricsTests(SynchronousTestCase):
             siprec_call_duration_seconds_sum=61,
             siprec_rtp_max_jitter_seconds_count=1,
             siprec_rtp_max_jitter_seconds_sum=0.0125,
+            siprec_rtp_mos_count=1,
+            siprec_rtp_mos_sum=2.98,
             siprec_destination_octets_total__speech=960_000,
             siprec_destination_frames_total__speech=600,
             siprec_destination_replayed_frames_total__speech=20,
@@ -102,6 +106,8 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(self.samples()["siprec_rtp_max_jitter_seconds_bucket 0.01"], 0)
         self.assertEqual(self.samples()["siprec_rtp_max_jitter_seconds_bucket 0.02"], 1)
         self.assertEqual(self.samples()["siprec_rtp_max_jitter_seconds_bucket +Inf"], 1)
+        self.assertEqual(self.samples()["siprec_rtp_mos_bucket 2.5"], 0)
+        self.assertEqual(self.samples()["siprec_rtp_mos_bucket 3.0"], 1)
 
     def test_never_back(self) -> None:
         """While a call is closed, and where it has no account, no counter goes back."""
@@ -151,12 +157,17 @@ class MetricsTests(SynchronousTestCase):
             StreamHeard("3f2a", 0, ("192.0.2.1", 1)),
             BridgeFailed("3f2a", "boom"),
             ConsumerSaid("3f2a", "speech", "transcript", "{}"),
+            HandshakeDone("3f2a", 0, "AEAD_AES_128_GCM"),
+            HandshakeDone("3f2a", 1, "AEAD_AES_128_GCM"),
+            HandshakeFailed("3f2a", 2, "RTP: no handshake came"),
         ):
             self.server.happen(CallReported("3f2a", report))
         self.assert_samples(
             siprec_streams_silent_total=1,
             siprec_bridges_failed_total=1,
             siprec_destination_events_total__speech=1,
+            siprec_dtls_handshakes_total__done=2,
+            siprec_dtls_handshakes_total__failed=1,
         )
 
     def test_oddities(self) -> None:

@@ -24,6 +24,7 @@ from twisted_siprec.net.calls.events import (
 from twisted_siprec.report import (
     BridgeFailed,
     ConsumerSaid,
+    HandshakeDone,
     LinkDown,
     LinkUp,
     StreamHeard,
@@ -83,6 +84,7 @@ class CallRecordsTests(SynchronousTestCase):
         for report in (
             StreamHeard("3f2a", 0, ("192.0.2.1", 4000)),
             StreamSilent("3f2a", 1, 10_000),
+            HandshakeDone("3f2a", 0, "AEAD_AES_128_GCM"),
             LinkUp("3f2a", "speech", 1),
             LinkDown("3f2a", "speech", "refused", 0.25),
             LinkDown("3f2a", "speech", "gone", None),
@@ -95,6 +97,9 @@ class CallRecordsTests(SynchronousTestCase):
             [
                 Moment(7.0, "stream", "stream 0 is heard from 192.0.2.1:4000"),
                 Moment(7.0, "stream", "nothing came on stream 1 for 10 s"),
+                Moment(
+                    7.0, "stream", "stream 0 is protected by AEAD_AES_128_GCM, with keys by DTLS"
+                ),
                 Moment(7.0, "link", "connected, attempt 1", "speech"),
                 Moment(7.0, "link", "refused; again in 0.25 s", "speech"),
                 Moment(7.0, "link", "gone; given up", "speech"),

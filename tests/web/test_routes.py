@@ -5,6 +5,7 @@ The table of routes, and the OpenAPI description of it.
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -69,7 +70,7 @@ class DescriptionTests(SynchronousTestCase):
         self.assertEqual(described, routes)
         for path, item in self.document["paths"].items():
             named = {each["name"] for each in item.get("parameters", ())}
-            self.assertEqual(named, {"id"} if "{id}" in path else set(), path)
+            self.assertEqual(named, set(re.findall(r"{(\w+)}", path)), path)
 
     def test_operations(self) -> None:
         """Every operation is one of the API's."""

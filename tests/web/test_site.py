@@ -113,6 +113,7 @@ class SiteTests(SynchronousTestCase):
                 "call_id": "c1@sbc",
                 "state": "recording",
                 "source": "sbc",
+                "tenant": None,
                 "calling": "sip:+15550100@example.com",
                 "called": "sip:2001@example.com",
                 "offered_at": "1970-01-01T00:16:40.000Z",
@@ -222,6 +223,26 @@ class SiteTests(SynchronousTestCase):
             response = self.ask(f"/api/v1/calls/3f2a/{word}", "POST")
             self.assertEqual((response.status, response.json["status"]), (202, status))
             self.assertEqual(self.server.told.pop(), (told, "3f2a"))
+
+    def test_drop(self) -> None:
+        """One stream of a call is given up, where there is such a stream."""
+        self.server.begin()
+        response = self.ask("/api/v1/calls/3f2a/streams/1", "DELETE")
+        self.assertEqual(
+            (response.status, response.json), (202, {"id": "3f2a", "status": "dropping"})
+        )
+        self.assertEqual(self.server.told, [("drop 1", "3f2a")])
+        for path, status in (
+            ("3f2a/streams/2", 409),
+            ("3f2a/streams/x", 400),
+            ("3f2a/streams/%C2%B2", 400),
+            ("3f2a/streams/1000000", 400),
+            ("nope/streams/0", 404),
+        ):
+            self.assertEqual(self.problem(f"/api/v1/calls/{path}", "DELETE")[0], status, path)
+        self.server.happen(CallForgotten("3f2a"))
+        self.assertEqual(self.problem("/api/v1/calls/3f2a/streams/0", "DELETE")[0], 409)
+        self.assertEqual(len(self.server.told), 2)
 
     def test_too_late(self) -> None:
         """A call that is over, or is about to be, cannot be steered."""

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from ..dialects import DIALECTS, TERMS, Terms
 from ..plan import ClientTLS, Destination, Encoding, Layout
 from .document import Place, shown, suggestion
+from .names import FIELD_NAME, NAME
 from .readers import Choice, Flag, ListOf, MapOf, Number, Section, Text, Whole, choice_of
-from .schema import FIELD_NAME, NAME
 from .values import URL, Authorities, HostAndPort, ReadableFile, SecretOf, check_certificate
 
 # --- destinations --------------------------------------------------------------------
@@ -26,6 +26,8 @@ def _header(name: str, place: Place) -> str:
     lower = name.lower()
     if lower == "authorization":
         raise place.fail("bearer or basic instead, which read it from elsewhere", "a credential")
+    if lower == "proxy-authorization":
+        raise place.fail("proxy_basic instead, which the proxy alone is told", "a credential")
     if lower in _OURS or lower.startswith("sec-websocket-"):
         raise place.fail("a field that the handshake does not set itself", shown(name))
     return Text("a header field's value", r"[\t\x20-\x7e\xa0-\xff]*", 4_096).read(place)
@@ -70,6 +72,8 @@ def _check_client_tls(tls: ClientTLS, place: Place) -> None:
 
 
 NATIVE = "recstream"
+SAMPLE_RATES = (8_000, 16_000, 24_000, 48_000)
+"Of what is delivered, in Hz; a dialect takes some of them."
 _LONGEST_MS = Destination("", "").max_chunk_ms
 
 
@@ -77,6 +81,9 @@ def _destination(**values: Any) -> Destination:
     basic = values.pop("basic", None)
     if basic is not None:
         values.update(basic_user=basic["user"], basic_password=basic["password"])
+    proxy_basic = values.pop("proxy_basic", None)
+    if proxy_basic is not None:
+        values.update(proxy_user=proxy_basic["user"], proxy_password=proxy_basic["password"])
     terms = TERMS[values.get("protocol", NATIVE)]
     values.setdefault("layout", terms.layouts[0])
     values.setdefault("encoding", terms.encodings[0])
@@ -89,6 +96,17 @@ def _destination(**values: Any) -> Destination:
     return Destination(failover=others, **values)
 
 
+_NOT_FOR_FILES = (
+    "protocol",
+    "headers",
+    "bearer",
+    "basic",
+    "hmac",
+    "failover",
+    "proxy",
+    "proxy_basic",
+    "spool",
+)
 _NATIVE_KEYS = ("framing", "on_ready_timeout", "include_xml", "stats_every_s")
 
 
@@ -154,13 +172,15 @@ def _check_destination(destination: Destination, place: Place) -> None:
         )
     if destination.bearer is not None and destination.basic_user is not None:
         note("bearer", "found it with basic, expected one of them, as both set Authorization")
+    if destination.proxy_user is not None and destination.proxy is None:
+        note("proxy_basic", "found it without proxy, expected HOST:PORT of one there")
     scheme = urlsplit(destination.url).scheme
     members = place.members("a mapping")
     _check_terms(destination, TERMS[destination.protocol], members, note)
     if scheme != "wss" and "tls" in members and not members["tls"].empty:
         note("tls", f"found it with a {scheme}: URL, expected wss: with it")
     if scheme == "file":
-        for key in ("protocol", "headers", "bearer", "basic", "hmac", "failover", "proxy", "spool"):
+        for key in _NOT_FOR_FILES:
             if key in members and not members[key].empty:
                 note(key, "found it with a file: URL, expected ws: or wss: with it")
 
@@ -172,7 +192,7 @@ DESTINATION_KEYS: dict[str, Any] = {
     "framing": Choice({name: name for name in ("any", "plain", "framed")}),
     "layout": choice_of(Layout),
     "encoding": choice_of(Encoding),
-    "sample_rate": Choice({"auto": None, "8000": 8_000, "16000": 16_000, "24000": 24_000}),
+    "sample_rate": Choice({"auto": None, **{str(rate): rate for rate in SAMPLE_RATES}}),
     "chunk_ms": Whole(20, 1_000, "milliseconds", 10),
     "max_chunk_ms": Whole(20, 10_000, "milliseconds", 10),
     "headers": HEADERS,
@@ -199,6 +219,7 @@ DESTINATION_KEYS: dict[str, Any] = {
     "max_connections": Whole(0, 1_000_000),
     "reconnects_per_second": Number(0, 100_000, "attempts"),
     "proxy": HostAndPort(),
+    "proxy_basic": BASIC,
     "spool": Flag(),
 }
 

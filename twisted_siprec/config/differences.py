@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import Any
 
-from .model import SIP, Configuration, Listener
+from .model import SIP, Configuration, Listener, WebConfiguration
 
 LIVE = (
     "sources",
@@ -19,18 +19,38 @@ LIVE = (
     "destinations",
     "routes",
     "default_destinations",
+    "tenants",
     "limits",
     "stopping",
     "pass_headers",
     "hide",
 )
-"The keys that take effect without a restart; a listener's ``tls`` does too."
+"""The keys that take effect without a restart; a listener's ``tls`` does too, and of the
+web listener what :data:`WEB` names."""
+
+WEB = ("token", "listen_token", "certificate", "key")
 
 
 def running(before: Configuration, after: Configuration) -> Configuration:
     """``after`` as far as a server can take it over that was started with ``before``."""
     live = {key: getattr(after, key) for key in LIVE}
-    return replace(before, sip=_with_certificates(before.sip, after.sip), **live)
+    return replace(
+        before,
+        sip=_with_certificates(before.sip, after.sip),
+        web=_with_secrets(before.web, after.web),
+        **live,
+    )
+
+
+def _with_secrets(before: WebConfiguration, after: WebConfiguration) -> WebConfiguration:
+    """The same web listener, with the tokens and the certificate that it is to have."""
+    if not (before.enabled and after.enabled):
+        return before
+    web = replace(before, token=after.token, listen_token=after.listen_token)
+    if before.certificate is None or after.certificate is None:
+        # From http to https is another listener.
+        return web
+    return replace(web, certificate=after.certificate, key=after.key)
 
 
 def _with_certificates(before: SIP, after: SIP) -> SIP:

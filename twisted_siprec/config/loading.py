@@ -20,9 +20,11 @@ from .model import LOOPBACK, Configuration, Listener, Source
 from .routes import read_routes, references
 from .schema import SECTIONS as CORE_SECTIONS
 from .services import SERVICES
+from .tenants import check_tenants, names_of_tenants, read_tenants
+from .tracing_schema import TRACING, check_recorded_sources
 
-SECTIONS = {**CORE_SECTIONS, **SERVICES}
-_ROUTING = ("destinations", "routes", "default_destinations")
+SECTIONS = {**CORE_SECTIONS, **SERVICES, **TRACING}
+_ROUTING = ("destinations", "routes", "default_destinations", "tenants")
 
 
 def load(path: str, environment: Mapping[str, str] | None = None) -> Configuration:
@@ -90,7 +92,23 @@ def _read(root: Place) -> Configuration:
     configuration = Configuration(**values)
     _check_listeners(configuration, root)
     _check_sources(configuration, root)
-    return _with_spool(_with_routes(configuration, given), root)
+    check_recorded_sources(configuration, root)
+    configuration = _with_routes(configuration, given)
+    named_tenants = names_of_tenants(given["tenants"]) if "tenants" in given else ()
+    _check_webhooks(configuration, named_tenants, root)
+    return _with_spool(configuration, root)
+
+
+def _check_webhooks(configuration: Configuration, tenants: tuple[str, ...], root: Place) -> None:
+    """Note webhooks of tenants that are none."""
+    names = list(tenants)
+    for index, webhook in enumerate(configuration.webhooks):
+        if webhook.tenant and webhook.tenant not in names:
+            expected = suggestion(webhook.tenant, names) if names else "tenants with it"
+            root.document.note(
+                f"webhooks[{index}].tenant",
+                f'found "{webhook.tenant}", which is no tenant, expected {expected}',
+            )
 
 
 def _with_spool(configuration: Configuration, root: Place) -> Configuration:
@@ -122,9 +140,16 @@ def _with_routes(configuration: Configuration, given: Mapping[str, Place]) -> Co
     sources = tuple(source.name for source in configuration.sources)
     routes = configuration.routes
     default = () if "routes" in given else tuple(named.values())
+    tenants = configuration.tenants
+    if "tenants" in given:
+        with suppress(Unreadable):
+            tenants = read_tenants(given["tenants"], named_anyway, sources)
     if "routes" in given:
         with suppress(Unreadable):
-            routes = read_routes(given["routes"], named_anyway, sources)
+            named_tenants = names_of_tenants(given["tenants"]) if "tenants" in given else ()
+            routes = read_routes(given["routes"], named_anyway, sources, named_tenants)
+    if "tenants" in given:
+        check_tenants(given["tenants"], tenants, routes)
     if "default_destinations" in given:
         with suppress(Unreadable):
             names = references(named_anyway).read(given["default_destinations"])
@@ -134,6 +159,7 @@ def _with_routes(configuration: Configuration, given: Mapping[str, Place]) -> Co
         destinations=tuple(named.values()),
         routes=routes,
         default_destinations=default,
+        tenants=tenants,
     )
 
 

@@ -11,8 +11,8 @@ from ..plan import Destination
 from ..routing.patterns import PatternError
 from ..routing.rules import Choice, Condition, Fact, Rule, Share
 from .document import Place, shown, suggestion
+from .names import FIELD_NAME, NAME
 from .readers import ListOf, MapOf, Section, Whole
-from .schema import FIELD_NAME, NAME
 from .services import LOOKUP
 
 
@@ -71,7 +71,8 @@ def _match(**values: Any) -> tuple[Condition, ...]:
     return tuple(conditions)
 
 
-def _match_section(sources: tuple[str, ...]) -> Section[tuple[Condition, ...]]:
+def match_section(sources: tuple[str, ...]) -> Section[tuple[Condition, ...]]:
+    """What calls can be told apart by."""
     return Section(
         _match,
         {
@@ -109,8 +110,9 @@ def read_routes(
     place: Place,
     destinations: dict[str, Destination],
     sources: tuple[str, ...],
+    tenants: tuple[str, ...] = (),
 ) -> tuple[Rule, ...]:
-    """The routes, with the destinations that they name."""
+    """The routes, with the destinations and tenants that they name."""
 
     def rule(**values: Any) -> Rule:
         match = values.pop("match", ())
@@ -126,12 +128,13 @@ def read_routes(
         rule,
         {
             "name": NAME,
-            "match": _match_section(sources),
+            "match": match_section(sources),
             "destinations": ListOf(
                 _ReferenceOrWeights(tuple(destinations)), longest=16, lone=True, distinct=True
             ),
             "lookup": LOOKUP,
             "refuse": Whole(400, 699),
+            "tenant": _Reference(tenants, "tenant"),
         },
         required=("name",),
         check=_check_route,

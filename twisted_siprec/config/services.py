@@ -21,8 +21,8 @@ from .model import (
     Webhook,
     WebhookStore,
 )
+from .names import NAME
 from .readers import Choice, ListOf, Number, Reader, Section, Text, Whole, choice_of
-from .schema import NAME
 from .values import SecretOf, is_host
 
 
@@ -87,6 +87,7 @@ WEBHOOK = Section(
         "backoff_max_s": Number(0.1, 86_400, "seconds"),
         "keep_s": Number(1, 2_592_000, "seconds"),
         "connections": Whole(1, 64),
+        "tenant": NAME,
     },
     required=("name", "url"),
     check=_check_webhook,

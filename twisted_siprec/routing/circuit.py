@@ -1,13 +1,14 @@
 """
-The circuit of a destination, shared by its calls: a consumer that is gone costs
-one attempt now and then, and not one a call::
+The circuit of whoever all calls ask for something, a destination or a look-up: one
+that is gone costs one attempt now and then, and not one a call::
 
     CLOSED ─too many failures─► OPEN ─some time─► HALF_OPEN ─it is back─► CLOSED
                                   ▲                  │
                                   └──────failed──────┘
 
-A failure is an attempt that came to no WebSocket. A connection that is lost is
-none: behind an address there may be many consumers, of which one was restarted.
+What a failure is, the user says. For a destination it is an attempt that came to no
+WebSocket, and not a connection that is lost: behind an address there may be many
+consumers, of which one was restarted.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ LOOK_S = 0.5
 
 
 class State(Enum):
-    """Whether a destination is tried."""
+    """Whether it is tried."""
 
     CLOSED = "closed"
-    "As ever: each call connects."
+    "As ever: each call does."
     OPEN = "open"
     "Nobody tries."
     HALF_OPEN = "half-open"
@@ -36,7 +37,7 @@ class Input(Enum):
 
     FAILED = "an attempt failed"
     TRIPPED = "one failed too many"
-    SUCCEEDED = "an attempt led to a WebSocket"
+    SUCCEEDED = "an attempt came to something"
     BEGUN = "an attempt begins"
 
 
@@ -71,7 +72,7 @@ TABLE: Mapping[tuple[State, Input], tuple[State, str]] = {
 
 
 class Circuit:
-    """One destination's."""
+    """One destination's, or one look-up's."""
 
     def __init__(self, settings: CircuitSettings) -> None:
         self._settings = settings
@@ -82,7 +83,7 @@ class Circuit:
         "When the next may try, where it is not closed."
 
     def wait_s(self, now: float) -> float:
-        """How long to wait before asking again; 0 where a connection may be tried."""
+        """How long to wait before asking again; 0 where one may try."""
         remaining_s = max(0.0, self._until - now)
         match self.state:
             case State.CLOSED:
@@ -96,14 +97,17 @@ class Circuit:
         """An attempt begins, after :meth:`wait_s` was 0."""
         self._fire(Input.BEGUN, now)
 
-    def failed(self, now: float) -> None:
-        """It came to nothing."""
+    def failed(self, now: float) -> bool:
+        """It came to nothing. True where nobody tries from now on, and all did before."""
         tripped = self.state is State.CLOSED and 0 < self._settings.failures <= self._failures + 1
         self._fire(Input.TRIPPED if tripped else Input.FAILED, now)
+        return tripped
 
-    def succeeded(self, now: float) -> None:
-        """It led to a WebSocket."""
+    def succeeded(self, now: float) -> bool:
+        """It came to something. True where all may try again, and could not before."""
+        was_closed = self.state is State.CLOSED
         self._fire(Input.SUCCEEDED, now)
+        return not was_closed
 
     def _fire(self, moved: Input, now: float) -> None:
         transition = TABLE.get((self.state, moved))

@@ -202,6 +202,8 @@ class Rule:
     "In place of destinations: who is asked for them."
     refuse: int | None = None
     "The SIP status that refuses the call; None where it is recorded."
+    tenant: str = ""
+    "Whose the calls of this route are, that are nobody's by themselves; empty for nobody's."
 
     def holds(self, facts: CallFacts) -> bool:
         """Whether the rule decides this call."""

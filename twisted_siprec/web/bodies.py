@@ -10,10 +10,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from ..net.traces.shelf import Kept
 from ..participants import Description
 from ..report import DeliveryStatistics, StreamStatistics
+from ..rtp.quality import loss, mos
 from .ladder import Rung
-from .quality import loss, mos
 from .records import CallRecord, Moment
 
 Body = dict[str, Any]
@@ -36,6 +37,7 @@ def summary(record: CallRecord, streams: tuple[StreamStatistics, ...], now: floa
         "call_id": record.call_id,
         "state": record.state,
         "source": record.source,
+        "tenant": record.tenant or None,
         "calling": known.caller if known else None,
         "called": known.called if known else None,
         "offered_at": timestamp(record.offered_at),
@@ -54,7 +56,12 @@ def summary(record: CallRecord, streams: tuple[StreamStatistics, ...], now: floa
     }
 
 
-def call(record: CallRecord, streams: tuple[StreamStatistics, ...], now: float) -> Body:
+def call(
+    record: CallRecord,
+    streams: tuple[StreamStatistics, ...],
+    now: float,
+    packets: str | None = None,
+) -> Body:
     """All about a call but its SIP messages and its metadata as received."""
     known = record.description
     closed = record.closed
@@ -83,6 +90,18 @@ def call(record: CallRecord, streams: tuple[StreamStatistics, ...], now: float) 
         "moments_forgotten": record.moments_forgotten,
         "sip_messages": len(record.ladder.rungs),
         "has_metadata": record.xml is not None,
+        "has_waveform": record.waveform is not None,
+        "packets": packets,
+    }
+
+
+def packets(kept: Kept) -> Body:
+    """The file of a call's packets."""
+    return {
+        "id": kept.id,
+        "path": kept.path,
+        "octets": kept.octets,
+        "ended_at": timestamp(kept.ended_at),
     }
 
 
@@ -147,6 +166,7 @@ def stream(statistics: StreamStatistics) -> Body:
         "ssrc_changes": statistics.ssrc_changes,
         "loss": round(loss(statistics), 5),
         "mos": mos(statistics),
+        "rtt_ms": statistics.rtt_ms,
     }
 
 

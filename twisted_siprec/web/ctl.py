@@ -7,9 +7,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
 import treq
@@ -25,8 +24,11 @@ from . import ctl_view as view
 DEFAULT_URL = "http://127.0.0.1:8080"
 TIMEOUT_S = 10
 
-Ask = Callable[[str, str], "Deferred[Any]"]
-"Sends a request by method and path; gives the JSON of its answer, or a text."
+
+class Ask(Protocol):
+    """Sends a request by method and path; gives the JSON of its answer, or a text."""
+
+    def __call__(self, method: str, path: str, body: bytes | None = None) -> Deferred[Any]: ...
 
 
 class Refused(Exception):
@@ -63,6 +65,41 @@ class CallOptions(usage.Options):
         self["name"] = name
 
 
+class DropOptions(CallOptions):
+    """One stream of a call."""
+
+    synopsis = "CALL STREAM"
+
+    def parseArgs(self, name: str, index: str) -> None:  # type: ignore[override]  # the words
+        """A call as above, and the place of the stream's m-line: 0, 1, …"""
+        if not (index.isascii() and index.isdigit()):
+            raise usage.UsageError(f"{index!r} is no place of an m-line: 0, 1, …")
+        self["name"], self["index"] = name, int(index)
+
+
+class CopyOptions(CallOptions):
+    """One call, and a destination."""
+
+    synopsis = "CALL DESTINATION"
+
+    def parseArgs(self, name: str, destination: str) -> None:  # type: ignore[override]  # it is called with the words
+        """A call as elsewhere, and the name of a destination in the configuration."""
+        super().parseArgs(name)
+        self["destination"] = destination
+
+
+class TraceOptions(usage.Options):
+    """SIP messages in the server's log."""
+
+    synopsis = "[on WORD | off WORD]"
+
+    def parseArgs(self, *words: str) -> None:
+        """A word: the name of a source, an address, a number, a Call-ID; or nothing to look."""
+        if words and (len(words) != 2 or words[0] not in ("on", "off")):
+            raise usage.UsageError("trace on WORD, trace off WORD, or trace")
+        self["on"], self["word"] = words or ("", "")
+
+
 class NoOptions(usage.Options):
     """Nothing more is to be said."""
 
@@ -92,6 +129,11 @@ class Options(usage.Options):
         ["hangup", None, CallOptions, "End a call."],
         ["pause", None, CallOptions, "Record nothing of a call until it is resumed."],
         ["resume", None, CallOptions, "Record a call again."],
+        ["drop", None, DropOptions, "Have the SRC close one stream of a call."],
+        ["copy", None, CopyOptions, "Send a call to a destination too, from now on."],
+        ["uncopy", None, CopyOptions, "Send a call to one of its destinations no more."],
+        ["packets", None, NoOptions, "The calls that are in files as packets."],
+        ["trace", None, TraceOptions, "Log SIP messages, or no more: trace on SOURCE."],
         ["drain", None, NoOptions, "Take no new call; those in progress go on."],
         ["status", None, NoOptions, "The server as a whole."],
         ["health", None, NoOptions, "Whether it is there."],
@@ -131,6 +173,15 @@ async def run(options: Options, ask: Ask) -> Any:
             return await ask("GET", f"/api/v1/history?{urlencode(query)}")
         case "status":
             return await ask("GET", "/api/v1/status")
+        case "packets":
+            return await ask("GET", "/api/v1/packets")
+        case "trace" if given["on"] == "on":
+            named = json.dumps({"name": given["word"]}).encode()
+            return await ask("POST", "/api/v1/traces", named)
+        case "trace" if given["on"] == "off":
+            return await ask("DELETE", f"/api/v1/traces/{quote(given['word'], safe='')}")
+        case "trace":
+            return await ask("GET", "/api/v1/traces")
         case "drain":
             return await ask("POST", "/api/v1/drain")
         case "health":
@@ -140,8 +191,15 @@ async def run(options: Options, ask: Ask) -> Any:
     path = f"/api/v1/calls/{quote(await find(given['name'], ask), safe='')}"
     if command == "call":
         return await ask("GET", path)
+    if command == "copy":
+        named = json.dumps({"name": given["destination"]}).encode()
+        return await ask("POST", f"{path}/destinations", named)
+    if command == "uncopy":
+        return await ask("DELETE", f"{path}/destinations/{quote(given['destination'], safe='')}")
     if command in ("sip", "metadata"):
         return await ask("GET", f"{path}/{command}")
+    if command == "drop":
+        return await ask("DELETE", f"{path}/streams/{given['index']}")
     return await ask("POST", f"{path}/{command}")
 
 
@@ -169,11 +227,13 @@ async def find(name: str, ask: Ask) -> str:
 def asker(reactor: Any, url: str, token: str) -> Ask:
     """Asks the server at a URL."""
 
-    async def ask(method: str, path: str) -> Any:
+    async def ask(method: str, path: str, body: bytes | None) -> Any:
         headers = Headers({"Authorization": [f"Bearer {token}"]} if token else {})
+        if body is not None:
+            headers.setRawHeaders("Content-Type", ["application/json"])
         try:
             response = await treq.request(
-                method, url + path, headers=headers, timeout=TIMEOUT_S, reactor=reactor
+                method, url + path, headers=headers, data=body, timeout=TIMEOUT_S, reactor=reactor
             )
             text = (await treq.content(response)).decode("utf-8", "replace")
         except (ConnectError, ConnectionLost, TimeoutError, ResponseFailed) as error:
@@ -185,7 +245,10 @@ def asker(reactor: Any, url: str, token: str) -> Ask:
             raise Refused(f"{response.code}: {detail}")
         return answer
 
-    return lambda method, path: Deferred.fromCoroutine(ask(method, path))
+    def begin(method: str, path: str, body: bytes | None = None) -> Deferred[Any]:
+        return Deferred.fromCoroutine(ask(method, path, body))
+
+    return begin
 
 
 def _answer(url: str, response: Any, text: str) -> Any:

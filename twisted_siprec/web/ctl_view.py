@@ -20,6 +20,13 @@ def table(command: str, answer: dict[str, Any]) -> str:
             return repr(_history(answer["calls"]))
         case "call":
             return _call(answer)
+        case "copy" | "uncopy":
+            rows = {"id": answer["id"], "to": tuple(answer["destinations"])}
+            return repr(Table((), rows.items()))
+        case "packets":
+            return repr(_packets(answer["files"]))
+        case "trace":
+            return "\n".join(answer["traces"]) or "nothing is traced"
         case "sip":
             return _ladder(answer)
         case "status":
@@ -34,8 +41,11 @@ def safe(text: str) -> str:
 
 
 def _calls(calls: list[dict[str, Any]], empty: str) -> Table:
+    # Where nobody has tenants, nothing is said of them.
+    whose = ("tenant",) if any(call["tenant"] for call in calls) else ()
+    heads = ("id", "state", "time", "calling", "called", "source", *whose)
     return Table(
-        ("id", "state", "time", "calling", "called", "source", "codecs", "loss", "mos", "to"),
+        (*heads, "codecs", "loss", "mos", "to"),
         [
             (
                 call["id"][:8],
@@ -44,6 +54,7 @@ def _calls(calls: list[dict[str, Any]], empty: str) -> Table:
                 call["calling"],
                 call["called"],
                 call["source"],
+                *(call[name] for name in whose),
                 tuple(call["codecs"]),
                 f"{100 * call['loss']:.1f} %",
                 call["mos"],
@@ -52,6 +63,15 @@ def _calls(calls: list[dict[str, Any]], empty: str) -> Table:
             for call in calls
         ],
         empty=empty,
+    )
+
+
+def _packets(files: list[dict[str, Any]]) -> Table:
+    return Table(
+        ("call", "ended at", "octets", "file"),
+        [(each["id"][:8], each["ended_at"][:19], each["octets"], each["path"]) for each in files],
+        empty="no files: there is no flight_recorder, or no call yet",
+        widest=_WIDEST,
     )
 
 
@@ -80,7 +100,8 @@ def _call(call: dict[str, Any]) -> str:
     known = call["description"] or {}
     head: list[tuple[str, object]] = [
         (name.replace("_", " "), call[name])
-        for name in ("id", "call_id", "state", "result", "source", "calling", "called")
+        for name in ("id", "call_id", "state", "result", "source", "tenant", "calling", "called")
+        if name != "tenant" or call["tenant"]
     ]
     head += [("offered at", call["offered_at"]), ("time", _time(call["seconds"]))]
     head += [
@@ -91,13 +112,14 @@ def _call(call: dict[str, Any]) -> str:
     head += [(f"warning {each['code']}", each["text"]) for each in call["warning_list"]]
     head += [(f"to {each['name']}", each["state"]) for each in call["destinations"]]
     streams = Table(
-        ("stream", "codec", "packets", "lost", "late", "discarded", "jitter ms", "mos"),
+        ("stream", "codec", "packets", "lost", "late", "discarded", "jitter ms", "mos", "rtt ms"),
         [
             (
                 each["label"] or each["index"],
                 *(each[name] for name in ("codec", "packets", "lost", "late", "discarded")),
                 each["max_jitter_ms"],
                 each["mos"],
+                each["rtt_ms"],
             )
             for each in call["streams"]
         ],

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from . import bodies
 from .api import API
+from .permission import EVERYTHING, Access
 from .records import CallRecord, CallRecords
 
 EVERY_S = 1.0
@@ -40,8 +41,9 @@ class Screen(Protocol):
 class Viewer:
     """One open page: what it follows, and what it was shown last."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, access: Access = EVERYTHING) -> None:
         self.screen = screen
+        self.access = access
         self.follows: str | None = None
         self._told = False
         self._rows: dict[str, bodies.Body] = {}
@@ -52,7 +54,10 @@ class Viewer:
         self.follows, self._call, self._told = id, None, False
 
     def show_rows(self, rows: dict[str, bodies.Body], status: bodies.Body, now: str | None) -> None:
-        """The calls as they are now."""
+        """The calls as they are now, as far as they are the viewer's."""
+        if self.access.tenant is not None:
+            mine = self.access.tenant
+            rows = {id: row for id, row in rows.items() if row["tenant"] == mine}
         changed = [row for id, row in rows.items() if self._rows.get(id) != row]
         gone = [id for id in self._rows if id not in rows]
         self._rows = rows
@@ -82,7 +87,7 @@ class Feed:
         wall: Callable[[], float],
         api: API,
         records: CallRecords,
-        status: Callable[[], bodies.Body],
+        status: Callable[[Access], bodies.Body],
         every_s: float = EVERY_S,
     ) -> None:
         self._clock = clock
@@ -145,11 +150,12 @@ class Feed:
         return [*self._records.current, *islice(self._records.past(), RECENT)]
 
     def _show(self, viewers: list[Viewer], rows: dict[str, bodies.Body]) -> None:
-        status = self._status()
+        accesses = {viewer.access for viewer in viewers}
+        status = {access: self._status(access) for access in accesses}
         now = bodies.timestamp(self._wall())
         for viewer in list(viewers):
             if viewer.screen.ready:
-                viewer.show_rows(rows, status, now)
+                viewer.show_rows(rows, status[viewer.access], now)
                 self._show_call(viewer)
 
     def _row(self, record: CallRecord) -> bodies.Body:
@@ -162,7 +168,7 @@ class Feed:
         if viewer.follows is None:
             return
         record = self._records.find(viewer.follows)
-        if record is None:
+        if record is None or not viewer.access.sees(record.tenant):
             viewer.show_call(None)
             return
         call = bodies.call(record, self._api.streams(record), self._wall())

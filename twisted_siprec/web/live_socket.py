@@ -47,6 +47,8 @@ class LivePlace:
     feed: Feed
     tap: Callable[[str, Tap], Callable[[], None]]
     "Shows what the consumers of a call get."
+    whose: Callable[[str], str | None]
+    "The tenant of a call by its id, empty for nobody's; None where there is no such call."
     message_octets: int = 65_536
 
 
@@ -141,13 +143,15 @@ class LiveSocket(WebSocketServerProtocol):
         tokens = self._place.tokens
         token = message.get("token")
         good = message["type"] == "hello" and isinstance(token, str)
-        if not good or not tokens.allow(Permission.OPERATE, str(token)):
+        access = tokens.access(Permission.OPERATE, token) if good else None
+        if access is None:
             self._refuse("the token is not the one of the configuration")
             return
         self._stop_timer()
         self._timer = self._place.clock.callLater(PING_S, self._ping)
-        self._viewer = Viewer(self)
-        self.show({"type": "welcome", "listen": tokens.configured(Permission.LISTEN)})
+        self._viewer = Viewer(self, access)
+        listen = tokens.configured(Permission.LISTEN, access)
+        self.show({"type": "welcome", "listen": listen, "tenant": access.tenant})
         self._place.feed.join(self._viewer)
 
     def _told(self, viewer: Viewer, message: dict[str, Any]) -> None:
@@ -156,10 +160,8 @@ class LiveSocket(WebSocketServerProtocol):
             case "follow" if id is None or isinstance(id, str):
                 self._look_away()
                 self._place.feed.follow(viewer, id)
-            case "meter" if viewer.follows is not None:
-                self._meter(viewer.follows, message.get("on") is True)
-            case "listen" if viewer.follows is not None:
-                self._listen(viewer.follows, message)
+            case "meter" | "listen" if viewer.follows is not None:
+                self._look_closer(viewer, viewer.follows, message)
             case _:
                 self.show({"type": "refused", "detail": "not understood"})
 
@@ -170,7 +172,17 @@ class LiveSocket(WebSocketServerProtocol):
             self._monitor = Monitor(self._show_now)
             self._leave_call = self._place.tap(id, self._monitor)
 
-    def _listen(self, id: str, message: dict[str, Any]) -> None:
+    def _look_closer(self, viewer: Viewer, id: str, message: dict[str, Any]) -> None:
+        """At the call that it follows, if that is one that it may see."""
+        whose = self._place.whose(id)
+        if whose is None or not viewer.access.sees(whose):
+            self.show({"type": "refused", "detail": "there is no such call"})
+        elif message["type"] == "meter":
+            self._meter(id, message.get("on") is True)
+        else:
+            self._listen(id, whose, message)
+
+    def _listen(self, id: str, whose: str, message: dict[str, Any]) -> None:
         """Whoever hears a call is named in the log."""
         token = message.get("token")
         if message.get("on") is not True:
@@ -179,7 +191,8 @@ class LiveSocket(WebSocketServerProtocol):
             self.show({"type": "listening", "on": False})
             return
         presented = token if isinstance(token, str) else None
-        allowed = self._place.tokens.allow(Permission.LISTEN, presented)
+        access = self._place.tokens.access(Permission.LISTEN, presented)
+        allowed = access is not None and access.sees(whose)
         said = "listens" if allowed else "may not listen"
         self._log.info("web: {peer} {said} to call {id}", peer=self.peer, said=said, id=id)
         if not allowed:

@@ -31,6 +31,7 @@ from ..net.calls.events import (
     CallEvent,
     CallForgotten,
     CallOffered,
+    CallRedirected,
     CallRefused,
     CallReported,
     CallWarned,
@@ -42,12 +43,16 @@ from ..report import (
     BridgeFailed,
     ConsumerSaid,
     DeliveryStatistics,
+    HandshakeDone,
+    HandshakeFailed,
     LinkDown,
     LinkUp,
     Report,
     StreamSilent,
 )
+from .inside_metrics import Inside, InsideCollector
 from .reception_metrics import ReceptionCollector
+from .tenant_metrics import Scope, TenantCollector
 
 MAX_WORDS = 64
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -75,9 +80,10 @@ class Metrics:
     Counts what happens to calls, and measures them when it is asked.
 
     :param recorder: the recording server, whose calls are counted at each scrape.
+    :param inside: what the server has besides its calls.
     """
 
-    def __init__(self, recorder: WatchedRecorder) -> None:
+    def __init__(self, recorder: WatchedRecorder, inside: Inside | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # as many series again, which nobody looks at
         self.registry = registry = CollectorRegistry()
         self._links: dict[str, set[str]] = {}
@@ -85,6 +91,9 @@ class Metrics:
         self._destinations_of: dict[str, tuple[str, ...]] = {}
         self._reception = ReceptionCollector(recorder)
         registry.register(self._reception)
+        self._tenants = TenantCollector(recorder)
+        registry.register(self._tenants)
+        registry.register(InsideCollector(inside or Inside()))
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         Gauge("siprec_build", "The version.", ["version"], registry=registry).labels(
@@ -108,6 +117,9 @@ class Metrics:
         self._warned = counter("warnings", "Oddities in what SRCs sent.", "code")
         self._faults = counter("faults", "Mistakes of ours.")
         self._silent = counter("streams_silent", "Streams from which nothing came.")
+        self._handshakes = counter(
+            "dtls_handshakes", "Streams that have keys by DTLS, or got none.", "outcome"
+        )
         self._failed = counter("bridges_failed", "Calls that the media plane gave up.")
 
         self._up = Gauge(
@@ -138,17 +150,24 @@ class Metrics:
         )
         self.web = counter("web_requests", "Requests answered.", "operation", "status")
 
-    def text(self) -> bytes:
-        """The exposition in text format 0.0.4."""
-        return bytes(generate_latest(self.registry))
+    def text(self, tenant: str | None = None) -> bytes:
+        """The exposition in text format 0.0.4; of one tenant what is its own."""
+        if tenant is None:
+            return bytes(generate_latest(self.registry))
+        return bytes(generate_latest(Scope(self.registry, tenant)))
 
     def happened(self, event: CallEvent, at: float) -> None:
         """Something happened to a call, or to a request that was none."""
+        self._tenants.happened(event)
         match event:
             case CallOffered(source=source):
                 self._offered.labels(source).inc()
             case CallBegan(id=id, source=source, destinations=destinations):
                 self._began.labels(source).inc()
+                self._destinations_of[id] = destinations
+            case CallRedirected(id, destinations):
+                for gone in set(self._destinations_of.get(id, ())) - set(destinations):
+                    self._connected(id, gone, False)
                 self._destinations_of[id] = destinations
             case CallAnswered(_, after_s):
                 self._answer.observe(after_s)
@@ -184,6 +203,10 @@ class Metrics:
                 self._said.labels(destination).inc()
             case StreamSilent():
                 self._silent.inc()
+            case HandshakeDone():
+                self._handshakes.labels("done").inc()
+            case HandshakeFailed():
+                self._handshakes.labels("failed").inc()
             case BridgeFailed():
                 self._failed.inc()
 
@@ -213,8 +236,11 @@ class Metrics:
             self._gaps.labels(name, self._bounded("gap", reason)).inc(ms / 1000)
 
     def _gone(self, id: str) -> None:
-        for destination in self._destinations_of.pop(id, ()):
-            self._connected(id, destination, False)
+        self._destinations_of.pop(id, None)
+        # Those too that it failed over to.
+        for destination, links in self._links.items():
+            if id in links:
+                self._connected(id, destination, False)
         self._reception.forgotten(id)
 
 

@@ -26,6 +26,40 @@ _MAX_SAMPLES = 16_384
 "Of one message: more at a time is a catching-up that nobody listens to."
 
 
+_AWAY = 50
+"So many items of others in a row, and the one that was followed is taken to have left."
+
+
+class Following:
+    """
+    Which of a call's destinations one looks at: the first that is seen, and another
+    once that one gets nothing more. A destination that came later counts from its own
+    beginning, so that positions are brought to the first one's.
+    """
+
+    def __init__(self) -> None:
+        self._destination: str | None = None
+        self._began_at = 0.0
+        self._others = 0
+
+    def sees(self, start: StreamStart) -> bool:
+        """Whether to look at what goes to it."""
+        name = start.destination.name
+        if self._destination is None:
+            self._began_at = start.started_at
+        elif name != self._destination:
+            self._others += 1
+            if self._others < _AWAY:
+                return False
+        self._destination, self._others = name, 0
+        return True
+
+    def at_ms(self, start: StreamStart, position: int) -> int:
+        """A position of its stream, since the one that was seen first began."""
+        later_ms = 1000 * (start.started_at - self._began_at)
+        return max(0, round(later_ms + 1000 * position / start.sample_rate))
+
+
 class Monitor:
     """
     A tap on a call's delivery.
@@ -39,16 +73,14 @@ class Monitor:
     ) -> None:
         self._show = show
         self.play = play
-        self._destination: str | None = None
+        self._following = Following()
 
     def __call__(self, start: StreamStart, item: Audio | Event) -> None:
         """The next that the consumers get."""
-        if self._destination is None:
-            self._destination = start.destination.name
-        if start.destination.name != self._destination:
+        if not self._following.sees(start):
             return
         if isinstance(item, Gap):
-            self._show(_gap(start, item))
+            self._show(_gap(start, item, self._following.at_ms(start, item.position)))
         elif isinstance(item, Audio):
             self._hear(start, item)
 
@@ -59,7 +91,7 @@ class Monitor:
             {
                 "type": "levels",
                 "first": first,
-                "at_ms": round(1000 * item.position / start.sample_rate),
+                "at_ms": self._following.at_ms(start, item.position),
                 "peaks": peaks(samples, start.sample_rate),
             }
         )
@@ -70,10 +102,10 @@ class Monitor:
             self.play(head + samples.astype("<i2").tobytes())
 
 
-def _gap(start: StreamStart, gap: Gap) -> bodies.Body:
+def _gap(start: StreamStart, gap: Gap, at_ms: int) -> bodies.Body:
     return {
         "type": "gap",
-        "at_ms": round(1000 * gap.position / start.sample_rate),
+        "at_ms": at_ms,
         "ms": round(1000 * gap.samples / start.sample_rate),
         "channels": list(gap.channels),
         "reason": gap.reason,

@@ -21,6 +21,7 @@ from ..report import StreamStatistics
 
 STATES = ("offered", "opening", "recording", "paused", "ending", "ended")
 _CAUSES = ("lost", "late", "duplicate", "discarded")
+_MOS = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.2)
 _JITTER_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
@@ -38,6 +39,8 @@ class ReceptionCollector(Collector):
         self._live: dict[str, tuple[str, tuple[StreamStatistics, ...]]] = {}
         self._jitter: Counter[int | None] = Counter()
         self._jitter_ms = 0.0
+        self._scores: Counter[float | None] = Counter()
+        self._score = 0.0
 
     def closed(self, id: str, source: str, streams: tuple[StreamStatistics, ...]) -> None:
         """The account of a call."""
@@ -48,6 +51,9 @@ class ReceptionCollector(Collector):
                 bucket = next((top for top in _JITTER_MS if stream.max_jitter_ms <= top), None)
                 self._jitter[bucket] += 1
                 self._jitter_ms += stream.max_jitter_ms
+            if stream.mos is not None:
+                self._scores[next((top for top in _MOS if stream.mos <= top), None)] += 1
+                self._score += stream.mos
 
     def forgotten(self, id: str) -> None:
         """A call is gone. Where it has no account, what was seen of it last is one."""
@@ -69,6 +75,7 @@ class ReceptionCollector(Collector):
         yield from self._server()
         yield from self._packets()
         yield self._jitters()
+        yield self._qualities()
 
     def _calls(self, calls: Counter[tuple[str, str]]) -> Metric:
         family = GaugeMetricFamily("siprec_calls", "Calls in progress.", labels=["state", "source"])
@@ -135,6 +142,16 @@ class ReceptionCollector(Collector):
             "siprec_rtp_max_jitter_seconds", "The greatest jitter of each ended stream."
         )
         family.add_metric([], buckets, self._jitter_ms / 1000)
+        return family
+
+    def _qualities(self) -> Metric:
+        count, buckets = 0, []
+        for top in _MOS:
+            count += self._scores[top]
+            buckets.append((str(top), float(count)))
+        buckets.append(("+Inf", float(count + self._scores[None])))
+        family = HistogramMetricFamily("siprec_rtp_mos", "The score of each ended stream.")
+        family.add_metric([], buckets, self._score)
         return family
 
 

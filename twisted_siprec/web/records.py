@@ -20,6 +20,7 @@ from ..net.calls.events import (
     CallForgotten,
     CallMoved,
     CallOffered,
+    CallRedirected,
     CallRefused,
     CallReported,
     CallWarned,
@@ -30,6 +31,7 @@ from ..report import (
     BridgeClosed,
     BridgeFailed,
     ConsumerSaid,
+    HandshakeDone,
     LinkDown,
     LinkUp,
     Report,
@@ -38,6 +40,7 @@ from ..report import (
 )
 from ..sip.events import Traced
 from .ladder import Ladder
+from .waveform import Waveform, Waveforms
 
 _MAX_STRAY = 256
 "Ladders of Call-IDs that are no call (yet): an INVITE is traced before it is a call."
@@ -79,6 +82,8 @@ class CallRecord:
     ladder: Ladder
     moments: deque[Moment]
     state: str = "offered"
+    tenant: str = ""
+    "Whose it is; empty for nobody's, and while that is not known yet."
     destinations: tuple[str, ...] = ()
     description: Description | None = None
     xml: str | None = None
@@ -90,6 +95,7 @@ class CallRecord:
     ended_at: float | None = None
     closed: BridgeClosed | None = None
     moments_forgotten: int = 0
+    waveform: Waveform | None = None
 
     @property
     def result(self) -> str | None:
@@ -103,7 +109,8 @@ class CallRecord:
     @property
     def words(self) -> Iterator[str]:
         """What a search looks at."""
-        yield from (self.id, self.call_id, self.source, *self.destinations, self.result or "")
+        yield from (self.id, self.call_id, self.source, self.tenant, *self.destinations)
+        yield self.result or ""
         if self.description is not None:
             known = self.description
             yield from (known.caller or "", known.called or "", known.src or "")
@@ -123,10 +130,17 @@ class CallRecords:
     Keeps the records, from the events of the recording server.
 
     :param wall: the wall clock in POSIX seconds.
+    :param waveforms: watches how loud calls are.
     """
 
-    def __init__(self, wall: Callable[[], float], limits: RecordLimits | None = None) -> None:
+    def __init__(
+        self,
+        wall: Callable[[], float],
+        limits: RecordLimits | None = None,
+        waveforms: Waveforms | None = None,
+    ) -> None:
         self._wall = wall
+        self._waveforms = waveforms
         self._limits = limits or RecordLimits()
         self._current: dict[str, CallRecord] = {}
         self._ended: OrderedDict[str, CallRecord] = OrderedDict()
@@ -183,12 +197,17 @@ class CallRecords:
 
     def _learn(self, record: CallRecord, event: CallEvent, at: float) -> None:
         match event:
-            case CallBegan(_, _, _, destinations, plan):
+            case CallBegan(_, _, _, destinations, plan, tenant):
                 record.destinations, record.plan = destinations, plan
+                record.tenant = tenant
                 record.description = plan.description
                 record.links = dict.fromkeys(destinations, "connecting")
+            case CallRedirected(_, destinations):
+                self._redirected(record, destinations, at)
             case CallAnswered(_, after_s):
                 record.answered_after_s = after_s
+                if self._waveforms is not None:
+                    record.waveform = self._waveforms.begin(record.id)
                 self._note(record, Moment(at, "state", f"answered after {after_s * 1000:.0f} ms"))
             case CallMoved(_, state):
                 record.state = state
@@ -199,9 +218,9 @@ class CallRecords:
                 self._note(record, Moment(at, "metadata", text))
             case CallWarned(_, code, text):
                 self._note(record, Moment(at, "warning", f"{text} [{code}]"))
-            case CallRefused(status=status, reason=reason, initial=initial):
+            case CallRefused(status=status, reason=reason, initial=initial, tenant=tenant):
                 if initial:
-                    record.refusal = (status, reason)
+                    record.refusal, record.tenant = (status, reason), tenant
                 self._note(record, Moment(at, "state", f"refused {status} {reason}"))
             case CallReported(_, report):
                 self._reported(record, report, at)
@@ -212,6 +231,18 @@ class CallRecords:
             case CallForgotten():
                 self._file(record, at)
 
+    def _redirected(self, record: CallRecord, destinations: tuple[str, ...], at: float) -> None:
+        """An operator has it sent to others."""
+        before, record.destinations = record.destinations, destinations
+        for name in destinations:
+            if name not in before:
+                record.links[name] = "connecting"
+                self._note(record, Moment(at, "link", "it goes there too from now on", name))
+        for name in before:
+            if name not in destinations:
+                record.links.pop(name, None)
+                self._note(record, Moment(at, "link", "it goes there no more", name))
+
     def _reported(self, record: CallRecord, report: Report, at: float) -> None:
         match report:
             case StreamHeard(_, index, (host, port)):
@@ -219,6 +250,9 @@ class CallRecords:
                 self._note(record, Moment(at, "stream", text))
             case StreamSilent(_, index, silent_ms):
                 text = f"nothing came on stream {index} for {silent_ms / 1000:.0f} s"
+                self._note(record, Moment(at, "stream", text))
+            case HandshakeDone(_, index, suite):
+                text = f"stream {index} is protected by {suite}, with keys by DTLS"
                 self._note(record, Moment(at, "stream", text))
             case LinkUp(_, destination, attempt):
                 record.links[destination] = "connected"
@@ -241,6 +275,8 @@ class CallRecords:
 
     def _file(self, record: CallRecord, at: float) -> None:
         """The call is over: keep it with the last ones, and forget the oldest of them."""
+        if self._waveforms is not None:
+            self._waveforms.end(record.id)
         record.ended_at = at
         record.state = "ended"
         del self._current[record.id]

@@ -22,6 +22,8 @@ class Route:
     operation: str
     "The name of the method of :class:`~.api.API`."
     permission: Permission = Permission.OPERATE
+    of_all: bool = False
+    "It concerns the server as a whole: no tenant may."
 
 
 ROUTES = (
@@ -34,11 +36,19 @@ ROUTES = (
     Route("GET", "/api/v1/calls/{id}", "call"),
     Route("GET", "/api/v1/calls/{id}/sip", "sip"),
     Route("GET", "/api/v1/calls/{id}/metadata", "metadata"),
+    Route("GET", "/api/v1/calls/{id}/waveform", "waveform"),
+    Route("POST", "/api/v1/calls/{id}/destinations", "copy"),
+    Route("DELETE", "/api/v1/calls/{id}/destinations/{name}", "uncopy"),
     Route("POST", "/api/v1/calls/{id}/hangup", "hang_up"),
     Route("POST", "/api/v1/calls/{id}/pause", "pause"),
     Route("POST", "/api/v1/calls/{id}/resume", "resume"),
+    Route("DELETE", "/api/v1/calls/{id}/streams/{index}", "drop"),
     Route("GET", "/api/v1/history", "history"),
-    Route("POST", "/api/v1/drain", "drain"),
+    Route("POST", "/api/v1/drain", "drain", of_all=True),
+    Route("GET", "/api/v1/packets", "packets", of_all=True),
+    Route("GET", "/api/v1/traces", "traces", of_all=True),
+    Route("POST", "/api/v1/traces", "trace", of_all=True),
+    Route("DELETE", "/api/v1/traces/{name}", "untrace", of_all=True),
 )
 
 

@@ -13,17 +13,18 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
-from ..config.model import ServerTLS, WebConfiguration
+from ..config.model import Configuration, ServerTLS, Tenant, WebConfiguration
 from ..net.calls.calls import WatchedRecorder
 from ..net.tls import ServerContext
-from .api import API
+from .api import API, Flights
 from .feed import Feed
+from .inside_metrics import Inside
 from .live_socket import LivePlace, live_resource
-from .loop_watch import LoopWatch
 from .metrics import Metrics
-from .permission import Tokens
+from .permission import Keys, Tokens
 from .records import CallRecords, RecordLimits
 from .site import Root, make_site
+from .waveform import Waveforms
 
 
 class WebService(Service):
@@ -31,6 +32,7 @@ class WebService(Service):
     Watches the recording server, and shows it.
 
     :param wall: the wall clock in POSIX seconds.
+    :param inside: what the server has besides its calls.
     """
 
     _log = Logger()
@@ -41,6 +43,9 @@ class WebService(Service):
         recorder: WatchedRecorder,
         reactor: Any,
         wall: Callable[[], float] = time.time,
+        tenants: tuple[Tenant, ...] = (),
+        inside: Inside | None = None,
+        flights: Flights | None = None,
     ) -> None:
         self._settings = settings
         self._recorder = recorder
@@ -51,12 +56,17 @@ class WebService(Service):
             moments=settings.moments_per_call,
             trace_octets=settings.trace_octets_per_call,
         )
-        self.records = CallRecords(wall, limits)
-        self.metrics = Metrics(recorder)
-        self._tokens = Tokens(settings.token, settings.listen_token)
-        self._api = API(recorder, self.records, self.metrics, wall)
+        # Where the audio is in other processes there is nothing to be seen of it.
+        seen = inside is None or inside.pool is None
+        waveforms = Waveforms(settings.waveform_calls if seen else 0, recorder.tap)
+        self.records = CallRecords(wall, limits, waveforms)
+        self.metrics = Metrics(recorder, inside)
+        self._tokens = Tokens(settings.token, settings.listen_token, _keys(tenants))
+        self._context: ServerContext | None = None
+        self._api = API(recorder, self.records, self.metrics, wall, flights)
         self._feed = Feed(reactor, wall, self._api, self.records, self._api.state)
-        self._watch = LoopWatch(reactor, self.metrics.lateness.observe)
+        if inside is not None and inside.overload is not None:
+            inside.overload.watch(self.metrics.lateness.observe)
         recorder.watch(self.records.happened)
         recorder.watch(self.metrics.happened)
         if settings.trace_octets_per_call:
@@ -74,7 +84,12 @@ class WebService(Service):
         """Listen, while we may still have the right to low ports."""
         settings = self._settings
         place = LivePlace(
-            self._reactor, self._tokens, self._feed, self._recorder.tap, settings.request_octets
+            self._reactor,
+            self._tokens,
+            self._feed,
+            self._recorder.tap,
+            self._whose,
+            settings.request_octets,
         )
         live = live_resource(place, "twisted-siprec")
         root = Root(self._api, self._tokens, self._count, live)
@@ -83,8 +98,9 @@ class WebService(Service):
             self._port = self._reactor.listenTCP(settings.port, site, interface=settings.address)
         else:
             files = ServerTLS(settings.certificate, settings.key or settings.certificate)
+            self._context = ServerContext(files)
             self._port = self._reactor.listenSSL(
-                settings.port, site, ServerContext(files), interface=settings.address
+                settings.port, site, self._context, interface=settings.address
             )
         host, port = self.address or ("", 0)
         self._log.info("web: listening on {host} port {port}", host=host, port=port)
@@ -94,14 +110,39 @@ class WebService(Service):
         if self._port is None:
             self.privilegedStartService()
         super().startService()  # type: ignore[no-untyped-call]
-        self._watch.start()
 
     def stopService(self) -> Deferred[None]:
         """Listen no more. Open pages lose their connections."""
         super().stopService()  # type: ignore[no-untyped-call]
-        self._watch.stop()
         port, self._port = self._port, None
         return maybeDeferred(port.stopListening if port is not None else lambda: None)
 
+    def follow(self, after: Configuration) -> Callable[[], None]:
+        """
+        Get other tokens, tenants and certificates ready; the result takes them over.
+
+        :raises CertificateError: where they cannot be used.
+        """
+        web = after.web
+        use: Callable[[], None] | None = None
+        if self._context is not None and web.certificate is not None:
+            files = ServerTLS(web.certificate, web.key or web.certificate)
+            use = self._context.staged(files)
+
+        def take_over() -> None:
+            self._tokens.change(web.token, web.listen_token, _keys(after.tenants))
+            if use is not None:
+                use()
+
+        return take_over
+
+    def _whose(self, id: str) -> str | None:
+        record = self.records.find(id)
+        return record.tenant if record is not None else None
+
     def _count(self, operation: str, status: int) -> None:
         self.metrics.web.labels(operation, str(status)).inc()
+
+
+def _keys(tenants: tuple[Tenant, ...]) -> tuple[tuple[str, Keys], ...]:
+    return tuple((each.name, Keys(each.token, each.listen_token)) for each in tenants)

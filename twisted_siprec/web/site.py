@@ -82,13 +82,28 @@ class Root(Resource):
         route = match.route
         if route is None:
             return "none", _no_route(match)
-        if not self._tokens.allow(route.permission, bearer(request.getHeader("authorization"))):
+        presented = bearer(request.getHeader("authorization"))
+        access = self._tokens.access(route.permission, presented)
+        if access is None:
             return route.operation, unauthorized()
+        if route.of_all and access.tenant is not None:
+            return route.operation, problem(403, "this is not for a tenant to do")
         try:
-            asked = Asked(match.parameters, dict(parse_qsl(query, max_num_fields=_MAX_QUERY)))
+            asked = Asked(
+                match.parameters,
+                dict(parse_qsl(query, max_num_fields=_MAX_QUERY)),
+                _body(request),
+                access,
+            )
         except ValueError:
             return route.operation, problem(400, "the query cannot be read")
         return route.operation, getattr(self._api, route.operation)(asked)
+
+
+def _body(request: Request) -> bytes:
+    """All of it; how much that may be, :class:`BoundedRequest` sees to."""
+    content = request.content
+    return bytes(content.read()) if content is not None else b""
 
 
 def unauthorized() -> Answer:

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import sqlite3
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -24,6 +25,7 @@ from twisted_siprec.net.calls.events import (
     CallEvent,
     CallForgotten,
     CallOffered,
+    CallRedirected,
     CallRefused,
     CallWarned,
 )
@@ -123,6 +125,7 @@ class CallRecordsTests(SynchronousTestCase):
                 "missing_ms": 320,
                 "warnings": 1,
                 "stitch": "ucid:0001",
+                "tenant": None,
             },
         )
         self.assertEqual(json.loads(last["deliveries"])[1]["gapsMs"], {"away": 300, "loss": 20})
@@ -194,13 +197,19 @@ class RecordsTests(SynchronousTestCase):
             self.successResultOf(self.records.stopService())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def make(self, keep_s: float = 0.0, node: str = "node-1") -> Records:
+    def make(
+        self,
+        keep_s: float = 0.0,
+        node: str = "node-1",
+        keep_tenants_s: dict[str, float] | None = None,
+    ) -> Records:
         return Records(
             self.clock,
             lambda: WALL + self.clock.seconds(),
             CallRecords(node, Privacy()),
             RecordTable(self.database, node),
             keep_s,
+            keep_tenants_s,
             max_waiting=3,
         )
 
@@ -236,6 +245,65 @@ class RecordsTests(SynchronousTestCase):
         self.successResultOf(self.records.stopService())
         self.assertEqual(self.rows(), [("r1", "ended")])
         self.assertTrue(self.database.closed)
+
+    def own(self, id: str, tenant: str) -> None:
+        """A call of a tenant, to its end."""
+        self.happen(
+            *(
+                replace(event, tenant=tenant) if isinstance(event, CallBegan) else event
+                for event in events(id)
+            )
+        )
+        self.clock.advance(0)
+
+    def test_tenant(self) -> None:
+        """The row says whose the call is; of a call that was refused too."""
+        self.own("r1", "acme")
+        self.own("r2", "")
+        self.happen(
+            CallOffered("r3", "c3", "sbc"),
+            CallRefused("c3", "INVITE", "sbc", "x", 486, "Busy", True, "r3", "acme"),
+        )
+        self.clock.advance(0)
+        self.assertEqual(self.rows("id, tenant"), [("r1", "acme"), ("r2", None), ("r3", "acme")])
+
+    def test_keep_tenants(self) -> None:
+        """Rows of a tenant have a time of their own, or none; the others have that of all."""
+        self.restart(keep_s=86_400.0, keep_tenants_s={"acme": 3_600.0, "globex": 0.0})
+        for id, tenant in (("r1", "acme"), ("r2", "globex"), ("r3", "initech"), ("r4", "")):
+            self.own(id, tenant)
+        self.clock.advance(0)
+        self.clock.advance(7_200.0)
+        self.assertEqual([id for (id,) in self.rows("id")], ["r2", "r3", "r4"])
+        self.clock.pump([3_600.0] * 24)
+        self.assertEqual([id for (id,) in self.rows("id")], ["r2"])
+
+    def test_keep_one_tenant(self) -> None:
+        """Where all other rows are kept for ever, those of a tenant may still go."""
+        self.restart(keep_tenants_s={"acme": 3_600.0})
+        self.own("r1", "acme")
+        self.own("r2", "")
+        self.clock.advance(0)
+        self.clock.advance(7_200.0)
+        self.assertEqual([id for (id,) in self.rows("id")], ["r2"])
+
+    def test_redirected(self) -> None:
+        """All destinations that it ever went to are in the row."""
+        began = events()
+        self.happen(*began[:3], CallRedirected("r1", ("speech", "qa")), *began[3:])
+        self.happen(CallRedirected("r1", ("qa",)))
+        self.clock.advance(0)
+        [(destinations,)] = self.rows("destinations")
+        self.assertEqual(json.loads(destinations), ["speech", "log", "qa"])
+
+    def test_older_table(self) -> None:
+        """A table that an earlier version made gets the columns that it lacks."""
+        connection = self.database.connection
+        connection.execute(f"ALTER TABLE {TABLE} DROP COLUMN tenant")
+        self.restart()
+        self.own("r1", "acme")
+        self.clock.advance(0)
+        self.assertEqual(self.rows("id, tenant"), [("r1", "acme")])
 
     def test_lost_calls(self) -> None:
         """After a crash, calls without an end are lost: those of this node alone."""

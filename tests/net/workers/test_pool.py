@@ -9,21 +9,21 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.net.workers.test_wire_values import PLAN
+from tests.net.workers.test_commands import PLAN
 from twisted_siprec.bridge.settings import MediaSettings
 from twisted_siprec.config.model import LogConfiguration
 from twisted_siprec.net.delivery.outlets import OutletSettings
 from twisted_siprec.net.media.media import NoPorts
 from twisted_siprec.net.workers.pool import WorkerPool, port_slices, worker_count
 from twisted_siprec.net.workers.worker import Figures, Worker, WorkerPlan
-from twisted_siprec.plan import BridgePlan, EndReason
+from twisted_siprec.plan import BridgePlan, EndReason, Redirection
 from twisted_siprec.report import (
     BridgeClosed,
     BridgeFailed,
@@ -40,6 +40,7 @@ class FakeMedia:
         self.ports = ports
         self.opened: list[str] = []
         self.closed: list[tuple[str, EndReason]] = []
+        self.redirected: list[Redirection] = []
         self.refuse = False
 
     def open(self, plan: BridgePlan) -> Deferred[BridgeOpened]:
@@ -51,6 +52,10 @@ class FakeMedia:
             ports = (StreamPorts(0, self.ports, self.ports + 1),)
             answer.callback(BridgeOpened(plan.bridge, ports))
         return answer
+
+    def redirect(self, redirection: Redirection) -> Deferred[BridgeOpened]:
+        self.redirected.append(redirection)
+        return succeed(BridgeOpened(redirection.bridge, ()))
 
     def close(self, bridge: str, reason: EndReason) -> Deferred[BridgeClosed]:
         self.closed.append((bridge, reason))
@@ -225,6 +230,31 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(self.pool.statistics("a")[0].packets, 7)
         self.assertEqual(self.pool.waiting(), {"asr": 0.5})
         self.assertEqual(self.pool.statistics("unknown"), ())
+
+    def test_ways(self) -> None:
+        """Of each destination the worst of its circuits counts, and all connections."""
+        for process, way in zip(
+            self.reactor.processes, (("asr", "closed", 3), ("asr", "open", 1)), strict=True
+        ):
+            process.protocol._told(Figures((), (), (way,)))  # type: ignore[attr-defined]
+        self.assertEqual(self.pool.ways, {"asr": ("open", 4)})
+
+    def test_calls(self) -> None:
+        """How many calls each has; one that died has none, until there is another."""
+        self.opened("a")
+        self.assertEqual((self.pool.calls, self.pool.deaths), ({0: 1, 1: 0}, 0))
+        self.reactor.processes[0].end(Failure(ProcessTerminated(signal=9)))
+        self.assertEqual((self.pool.calls, self.pool.deaths), ({0: None, 1: 0}, 1))
+
+    def test_redirect(self) -> None:
+        """Where a call goes from now on is told to its worker; a call that is gone goes nowhere."""
+        self.opened("a")
+        redirection = Redirection("a", ())
+        redirecting = self.pool.redirect(redirection)
+        self.reactor.pump()
+        self.assertEqual(self.successResultOf(redirecting).bridge, "a")
+        self.assertEqual(self.reactor.processes[0].media.redirected, [redirection])
+        self.failureResultOf(self.pool.redirect(Redirection("b", ())), NoPorts)
 
     def test_stop(self) -> None:
         """Workers end when the pool does, and are not replaced."""

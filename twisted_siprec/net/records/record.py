@@ -27,6 +27,7 @@ from ..calls.events import (
     CallEvent,
     CallForgotten,
     CallOffered,
+    CallRedirected,
     CallRefused,
     CallWarned,
 )
@@ -70,6 +71,7 @@ class CallRecord:
     "Of gaps, at the destination that has most of them."
     warnings: int = 0
     stitch: str | None = None
+    tenant: str | None = None
 
     @property
     def values(self) -> tuple[object, ...]:
@@ -154,7 +156,13 @@ class CallRecords:
         match event:
             case CallBegan():
                 record.destinations = json.dumps(list(event.destinations))
+                record.tenant = event.tenant or None
                 self._describe(record, event.plan.description)
+            case CallRedirected():
+                # Those that it went to for a while are among them.
+                known = json.loads(record.destinations)
+                every = dict.fromkeys((*known, *event.destinations))
+                record.destinations = json.dumps(list(every))
             case CallDescribed():
                 self._describe(record, event.description)
             case CallWarned():
@@ -164,7 +172,7 @@ class CallRecords:
                 return True
             case CallRefused() if event.initial and not record.over:
                 _fail(record, event.reason, at)
-                record.status = event.status
+                record.status, record.tenant = event.status, event.tenant or None
                 return True
             case CallEnded() if record.answered_at is None and not record.over:
                 _fail(record, event.why, at)

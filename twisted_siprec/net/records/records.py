@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ...config.model import RecordsConfiguration
+from ...config.model import RecordsConfiguration, Tenant
 from ...dialects.bodies import timestamp
 from ..calls.events import CallEvent
 from ..credentials import read_secret
@@ -44,6 +44,7 @@ class Records(Service):
 
     :param wall: the wall clock in POSIX seconds.
     :param keep_s: rows are removed after so long; 0 for never.
+    :param keep_tenants_s: the same for rows of some tenants, by their names.
     :param max_waiting: rows that may wait for the database; the oldest is lost first.
     :param stop_s: at the end, how long the database may take for what waits.
     """
@@ -57,6 +58,7 @@ class Records(Service):
         records: CallRecords,
         table: RecordTable,
         keep_s: float = 0.0,
+        keep_tenants_s: Mapping[str, float] | None = None,
         max_waiting: int = 10_000,
         stop_s: float = 5.0,
     ) -> None:
@@ -65,6 +67,8 @@ class Records(Service):
         self._records = records
         self._table = table
         self._keep_s = keep_s
+        self._keep_tenants_s = dict(keep_tenants_s or {})
+        self._removes = bool(keep_s) or any(self._keep_tenants_s.values())
         self._max_waiting = max_waiting
         self._stop_s = stop_s
         self._waiting: OrderedDict[str, CallRecord] = OrderedDict()
@@ -93,6 +97,11 @@ class Records(Service):
             self._lose("the database does not keep up")
         if not self._away:
             self._soon(0.0)
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait for the database."""
+        return len(self._waiting)
 
     def _lose(self, why: str) -> None:
         """Told for the first of a thousand, counted always."""
@@ -144,15 +153,22 @@ class Records(Service):
             names = list(self._waiting)[: self._batch]
             batch = [self._waiting.pop(name) for name in names]
             job = self._table.write(batch)
-        elif self._keep_s and now >= self._remove_at:
+        elif self._removes and now >= self._remove_at:
             self._remove_at = now + _REMOVE_EVERY_S
-            job = self._table.remove(timestamp(self._wall() - self._keep_s))
+            job = self._table.remove(self._before(self._keep_s), self._tenants_before())
         else:
             self._rest()
             return
         self._busy = True
         job.addCallbacks(self._done, self._failed, callbackArgs=(batch,), errbackArgs=(batch,))
         job.addErrback(self._fault)
+
+    def _before(self, keep_s: float) -> str | None:
+        """Rows of calls that began earlier have had their time; None where none ever has."""
+        return timestamp(self._wall() - keep_s) if keep_s else None
+
+    def _tenants_before(self) -> dict[str, str | None]:
+        return {name: self._before(keep_s) for name, keep_s in self._keep_tenants_s.items()}
 
     def _done(self, result: object, batch: list[CallRecord]) -> None:
         self._busy = self._away = False
@@ -191,7 +207,7 @@ class Records(Service):
 
     def _rest(self) -> None:
         self._tell_written()
-        if self._keep_s:
+        if self._removes:
             self._soon(max(0.0, self._remove_at - self._clock.seconds()))
 
     def _tell_written(self) -> None:
@@ -207,7 +223,9 @@ class Records(Service):
         self._log.failure("the call records", failure=failure)
 
 
-def make_records(configuration: RecordsConfiguration, reactor: Any) -> Records:
+def make_records(
+    configuration: RecordsConfiguration, reactor: Any, tenants: tuple[Tenant, ...] = ()
+) -> Records:
     """The records of a configuration, which has a database."""
     where = configuration.database or ""
     database: Database
@@ -228,4 +246,5 @@ def make_records(configuration: RecordsConfiguration, reactor: Any) -> Records:
         CallRecords(node, privacy),
         RecordTable(database, node, postgresql=not where.startswith("sqlite:")),
         configuration.keep_days * _DAY_S,
+        {each.name: each.keep_days * _DAY_S for each in tenants if each.keep_days is not None},
     )

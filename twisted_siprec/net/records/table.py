@@ -4,7 +4,7 @@ The table of call records, in SQLite or PostgreSQL.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from twisted.internet.defer import Deferred
 
@@ -52,9 +52,8 @@ class RecordTable:
             if postgresql
             else {"time": "TEXT", "json": "TEXT"}
         )
-        self._columns = ", ".join(
-            f"{name} {_TYPES.get(name, 'TEXT').format(**words)}" for name in COLUMNS
-        )
+        self._declared = {name: _TYPES.get(name, "TEXT").format(**words) for name in COLUMNS}
+        self._columns = ", ".join(f"{name} {kind}" for name, kind in self._declared.items())
 
     def open(self, now: str) -> Deferred[None]:
         """
@@ -65,6 +64,7 @@ class RecordTable:
 
         def job(cursor: Cursor) -> None:
             cursor.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} ({self._columns})")
+            self._add_columns(cursor)
             cursor.execute(f"CREATE INDEX IF NOT EXISTS {TABLE}_began_at ON {TABLE} (began_at)")
             cursor.execute(
                 f"UPDATE {TABLE} SET state = 'lost', ended_at = {mark} "  # noqa: S608
@@ -73,6 +73,14 @@ class RecordTable:
             )
 
         return self._database.run(job)
+
+    def _add_columns(self, cursor: Cursor) -> None:
+        """A table that an earlier version made lacks some."""
+        cursor.execute(f"SELECT * FROM {TABLE} LIMIT 0")  # noqa: S608 - a constant of ours
+        there = {column[0] for column in cursor.description}
+        for name, declaration in self._declared.items():
+            if name not in there:
+                cursor.execute(f"ALTER TABLE {TABLE} ADD COLUMN {name} {declaration}")
 
     def write(self, records: Sequence[CallRecord]) -> Deferred[None]:
         """Add rows, or put them in the place of those that are there."""
@@ -89,15 +97,35 @@ class RecordTable:
 
         return self._database.run(job)
 
-    def remove(self, before: str) -> Deferred[int]:
-        """Remove the rows of calls that began before; how many they were."""
+    def remove(
+        self, before: str | None, tenants: Mapping[str, str | None] | None = None
+    ) -> Deferred[int]:
+        """
+        Remove the rows of calls that began before; how many they were. None for none.
+
+        :param tenants: other times, for the rows of some tenants.
+        """
+        own = tenants or {}
+        mark = self._mark
 
         def job(cursor: Cursor) -> int:
-            cursor.execute(
-                f"DELETE FROM {TABLE} WHERE began_at < {self._mark}",  # noqa: S608
-                (before,),
-            )
-            return cursor.rowcount
+            count = 0
+            if before is not None:
+                others = "".join(f" AND tenant <> {mark}" for _ in own)
+                cursor.execute(
+                    f"DELETE FROM {TABLE} WHERE began_at < {mark} "  # noqa: S608
+                    f"AND (tenant IS NULL OR (TRUE{others}))",
+                    (before, *own),
+                )
+                count += cursor.rowcount
+            for tenant, until in own.items():
+                if until is not None:
+                    cursor.execute(
+                        f"DELETE FROM {TABLE} WHERE began_at < {mark} AND tenant = {mark}",  # noqa: S608
+                        (until, tenant),
+                    )
+                    count += cursor.rowcount
+            return count
 
         return self._database.run(job)
 

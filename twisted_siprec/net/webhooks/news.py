@@ -34,6 +34,7 @@ from ..calls.events import (
     CallForgotten,
     CallMoved,
     CallOffered,
+    CallRedirected,
     CallRefused,
     CallReported,
 )
@@ -47,6 +48,8 @@ class News:
     call: str
     "The recording session's id: the events of one are told in order."
     body: Body
+    tenant: str = ""
+    "Whose call it is; empty for nobody's."
 
 
 @dataclass(slots=True)
@@ -56,6 +59,7 @@ class _Told:
     id: str
     call_id: str
     source: str
+    tenant: str = ""
     destinations: tuple[str, ...] = ()
     description: Description | None = None
     state: str = "offered"
@@ -106,9 +110,10 @@ class CallNews:
                 "source": call.source,
                 "state": call.state,
                 "destinations": list(call.destinations),
+                **({"tenant": call.tenant} if call.tenant else {}),
             },
         }
-        return News(name, call.id, body | more)
+        return News(name, call.id, body | more, call.tenant)
 
 
 _Found = list[tuple[str, Body]]
@@ -119,6 +124,10 @@ def _learn(call: _Told, event: CallEvent) -> _Found:
     match event:
         case CallBegan():
             call.destinations, call.description = event.destinations, event.plan.description
+            call.tenant = event.tenant
+        case CallRedirected():
+            call.destinations = event.destinations
+            return [("call.updated", _described(call))] if call.started and not call.ending else []
         case CallAnswered():
             call.started, call.state = True, "recording"
             return [("call.started", _described(call))]
@@ -129,7 +138,7 @@ def _learn(call: _Told, event: CallEvent) -> _Found:
         case CallReported():
             return _reported(call, event.report)
         case CallRefused() if event.initial and not call.over:
-            call.over, call.state = True, "ended"
+            call.over, call.state, call.tenant = True, "ended", event.tenant
             return [("call.failed", {"status": event.status, "reason": event.reason})]
         case CallEnded():
             return _ending(call, event.why)

@@ -205,6 +205,18 @@ class WebhookQueue:
 
         return self._database.run(job)
 
+    def depths(self) -> Deferred[dict[str, tuple[int, int]]]:
+        """For each webhook, how many letters wait and how many dead ones are kept."""
+
+        def job(cursor: Cursor) -> dict[str, tuple[int, int]]:
+            cursor.execute(
+                "SELECT webhook, count(*) - count(dead), count(dead) FROM webhook_events "
+                "GROUP BY webhook"
+            )
+            return {str(row[0]): (int(row[1]), int(row[2])) for row in cursor.fetchall()}
+
+        return self._database.run(job)
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()

@@ -55,6 +55,8 @@ class Tally:
     delivered: int = 0
     failures: int = 0
     "In a row; 0 while it works."
+    retries: int = 0
+    "Attempts that failed and are made again."
     given_up: int = 0
     last_error: str | None = None
     in_flight: set[int] = field(default_factory=set)
@@ -219,6 +221,7 @@ class WebhookSender:
 
     async def _failed(self, letter: Letter, why: str, retry_after_s: float | None) -> None:
         self.tally.last_error = why
+        self.tally.retries += 1
         if not self._backing_off:
             self._back_off(why, retry_after_s)
         delay_s = max(self._delay(letter.attempts + 1), retry_after_s or 0.0)

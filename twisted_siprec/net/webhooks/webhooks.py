@@ -31,6 +31,7 @@ from .sender import Poster, WebhookSender
 
 _WRITE_AGAIN_S = 5.0
 _BATCH = 1_000
+_COUNT_EVERY_S = 10.0
 
 OpenPoster = Callable[[Webhook], Poster]
 
@@ -75,6 +76,9 @@ class Webhooks(Service):
         self._timer: IDelayedCall | None = None
         self._written: list[Deferred[None]] = []
         self.counters: Counter[str] = Counter()
+        self.depths: dict[str, tuple[int, int]] = {}
+        "For each webhook, how many letters wait and how many dead ones are kept; counted at times."
+        self._counting: IDelayedCall | None = None
 
     # --- from the recording server ---------------------------------------------------------
 
@@ -84,7 +88,11 @@ class Webhooks(Service):
             self._tell(news, wall)
 
     def _tell(self, news: News, wall: float) -> None:
-        interested = [each.settings for each in self.senders if news.name in each.settings.events]
+        interested = [
+            each.settings
+            for each in self.senders
+            if news.name in each.settings.events and each.settings.tenant in ("", news.tenant)
+        ]
         if not interested:
             return
         body = json.dumps(news.body, ensure_ascii=False, separators=(",", ":")).encode(
@@ -134,6 +142,24 @@ class Webhooks(Service):
         for sender in self.senders:
             sender.start()
         self._write_soon(0.0)
+        self._count()
+
+    def _count(self) -> None:
+        self._counting = None
+        if not self._open:
+            return
+
+        def counted(depths: dict[str, tuple[int, int]]) -> None:
+            self.depths = depths
+
+        # Where it cannot be counted, it cannot be written either, which is told then.
+        counting = self._queue.depths()
+        counting.addCallbacks(counted, lambda _: None)
+        counting.addBoth(self._count_again)
+
+    def _count_again(self, result: object) -> None:
+        if self._open:
+            self._counting = self._clock.callLater(_COUNT_EVERY_S, self._count)
 
     def _not_opened(self, failure: Failure) -> None:
         self._log.error(
@@ -160,6 +186,8 @@ class Webhooks(Service):
             await sent
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
+        if self._counting is not None and self._counting.active():
+            self._counting.cancel()
         self._open = False
         await DeferredList([sender.stop() for sender in self.senders], consumeErrors=True)
         self._queue.close()

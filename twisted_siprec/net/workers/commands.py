@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.protocols.amp import Argument, Command, Unicode
 
+from ...wire import dumps, loads
 from ..media.media import NoPorts
-from .wire_values import dumps, loads
 
 PIECE_OCTETS = 60_000
 "Of one value of AMP, which allows 65,535."
@@ -43,7 +43,7 @@ _VALUE = (b"value", Value())  # type: ignore[no-untyped-call]  # Twisted
 
 
 class Ask(Command):
-    """A request of signalling: configure, open, update or close, and its answer."""
+    """A request of signalling: configure, open, update, redirect or close, and its answer."""
 
     arguments = [(b"verb", Unicode()), _VALUE]
     response = [_VALUE]

@@ -24,7 +24,7 @@ from twisted.protocols.amp import AMP
 from twisted.python.failure import Failure
 
 from ...bridge.settings import MediaSettings
-from ...plan import BridgePlan, BridgeUpdate, EndReason
+from ...plan import BridgePlan, BridgeUpdate, EndReason, Redirection
 from ...report import BridgeClosed, BridgeFailed, BridgeOpened, Report, StreamStatistics
 from ..media.media import NoPorts
 from ..media.outlet import Tap
@@ -221,6 +221,8 @@ class WorkerPool:
         self._listeners: list[Callable[[Report], None]] = []
         self._born: dict[int, float] = {}
         self._deaths: Counter[int] = Counter()
+        self.deaths = 0
+        "Of processes that were not to end."
         self._stopping = False
         self._all_ready: Deferred[None] = Deferred()
 
@@ -240,6 +242,26 @@ class WorkerPool:
             for number, worker in sorted(self._workers.items())
             if worker.transport is not None and worker.transport.pid
         }
+
+    @property
+    def calls(self) -> dict[int, int | None]:
+        """How many calls each worker has, by its number; None for one that takes none."""
+        known = {number: self._workers.get(number) for number in range(len(self._plans))}
+        return {
+            number: len(worker.bridges) if worker is not None and worker.ready else None
+            for number, worker in known.items()
+        }
+
+    @property
+    def ways(self) -> dict[str, tuple[str, int]]:
+        """By destination, the worst state of its circuits, and the connections of all workers."""
+        ways: dict[str, tuple[str, int]] = {}
+        for worker in self._workers.values():
+            for name, state, connections in worker.figures.ways:
+                before, count = ways.get(name, (state, 0))
+                worse = max(before, state, key=("closed", "half-open", "open").index)
+                ways[name] = (worse, count + connections)
+        return ways
 
     def stop(self) -> Deferred[None]:
         """End all workers; calls are to be closed before."""
@@ -278,6 +300,7 @@ class WorkerPool:
             self._lost[bridge] = None
         if self._stopping:
             return
+        self.deaths += 1
         lived_s = self._reactor.seconds() - self._born[worker.number]
         self._deaths[worker.number] = 0 if lived_s > SETTLED_S else self._deaths[worker.number] + 1
         again_s = min(RESTART_S * (2 ** self._deaths[worker.number] - 1), RESTART_MAX_S)
@@ -316,6 +339,13 @@ class WorkerPool:
         if worker is None:
             return fail(NoPorts("the worker of this call is gone"))
         return worker.ask("update", update)
+
+    def redirect(self, redirection: Redirection) -> Deferred[BridgeOpened]:
+        """See :meth:`.media.Media.redirect`."""
+        worker = self._bridges.get(redirection.bridge)
+        if worker is None:
+            return fail(NoPorts("the worker of this call is gone"))
+        return worker.ask("redirect", redirection)
 
     def close(self, bridge: str, reason: EndReason) -> Deferred[BridgeClosed]:
         """See :meth:`.media.Media.close`. What a worker took with it has no account."""

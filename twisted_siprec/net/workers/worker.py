@@ -25,7 +25,9 @@ from ...config.model import LogConfiguration
 from ...log import observer
 from ...report import Report, StreamStatistics
 from ..delivery.outlets import OutletFactory, OutletSettings
+from ..media.dtls_identity import DTLSIdentity
 from ..media.plane import LocalMedia
+from ..traces.media_capture import CaptureSettings, media_capture
 from .commands import Ask, Tell
 
 FIGURES_EVERY_S = 1.0
@@ -38,6 +40,10 @@ class WorkerPlan:
     media: MediaSettings
     outlets: OutletSettings
     log: LogConfiguration
+    identity: DTLSIdentity | None = None
+    "Who it is in DTLS handshakes: the same as all other workers."
+    capture: CaptureSettings | None = None
+    "None where no packets are written down."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,8 @@ class Figures:
 
     streams: tuple[tuple[str, tuple[StreamStatistics, ...]], ...]
     waiting: tuple[tuple[str, float], ...]
+    ways: tuple[tuple[str, str, int], ...] = ()
+    "Of each destination its circuit and its connections."
 
 
 class Worker(AMP):
@@ -65,7 +73,10 @@ class Worker(AMP):
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted
         self._reactor = reactor
         self._media: LocalMedia | None = None
+        self._outlets: OutletFactory | None = None
         self._open: set[str] = set()
+        self._told = False
+        "Figures of calls, the last time."
 
     @Ask.responder
     def ask(self, verb: str, value: Any) -> Deferred[dict[str, Any]]:
@@ -79,6 +90,8 @@ class Worker(AMP):
             answer: Deferred[Any] = media.open(value)
         elif verb == "update":
             answer = media.update(value)
+        elif verb == "redirect":
+            answer = media.redirect(value)
         elif verb == "limit":
             media.limit(value)
             answer = succeed(None)
@@ -93,7 +106,15 @@ class Worker(AMP):
         outlets = OutletFactory(
             self._reactor, entropy, secrets.token_urlsafe, settings=plan.outlets
         )
-        self._media = LocalMedia(self._reactor, plan.media, outlets.open, together=outlets.together)
+        self._outlets = outlets
+        self._media = LocalMedia(
+            self._reactor,
+            plan.media,
+            outlets.open,
+            together=outlets.together,
+            identity=plan.identity,
+            capture=media_capture(self._reactor, plan.capture),
+        )
         self._media.listen(self._report)
         figures = LoopingCall(self._tell_figures)
         figures.clock = self._reactor
@@ -108,10 +129,13 @@ class Worker(AMP):
 
     def _tell_figures(self) -> None:
         media = self._media
-        if media is None or not self._open:
+        if media is None or self._outlets is None or not (self._open or self._told):
             return
+        # Once more when the last call is over, to say that nothing waits.
+        self._told = bool(self._open)
         streams = tuple((bridge, media.statistics(bridge)) for bridge in sorted(self._open))
-        figures = Figures(streams, tuple(media.waiting().items()))
+        ways = tuple((name, *way) for name, way in self._outlets.doors.ways().items())
+        figures = Figures(streams, tuple(media.waiting().items()), ways)
         self.callRemote(Tell, value=figures)  # type: ignore[no-untyped-call]  # Twisted
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]

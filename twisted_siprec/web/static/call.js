@@ -8,7 +8,7 @@ export function callView(app, id) {
   const path = `/api/v1/calls/${encodeURIComponent(id)}`;
   const head = h("div", {});
   const facts = h("div", { class: "grid" });
-  const sound = listening(app);
+  const sound = listening(app, id);
   const messages = h("div", { class: "ladder" }, h("p", { class: "dim" }, "…"));
   const metadata = h("pre", { tabindex: "0" }, "…");
   const received = h("section", { class: "card", hidden: true },
@@ -54,7 +54,7 @@ export function callView(app, id) {
     head.replaceChildren(
       h("h2", {}, `${party(call.calling)} → ${party(call.called)}`),
       h("div", { class: "bar" }, state(call), clock,
-        h("span", { class: "dim" }, `${call.source}, ${moment(call.offered_at)}`),
+        h("span", { class: "dim" }, [call.tenant, call.source, moment(call.offered_at)].filter(Boolean).join(", ")),
         h("span", {}, call.destinations.map(destination)),
         live && button("pause", paused ? "Resume" : "Pause", () => steer(paused ? "resume" : "pause")),
         live && button("hangup", "Hang up", async () => {

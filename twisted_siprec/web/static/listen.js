@@ -1,12 +1,15 @@
-// How loud each channel is, the waveform since the page was opened, and listening live.
+// How loud each channel is, the waveform of the whole call and of the last half minute,
+// and listening live.
 
 import { h, span } from "./dom.js";
 
 const BARS = 600; // of a waveform, 20 a second
 const SINCE = "The waveform and the gaps begin when this page is opened.";
+const WHOLE = "Of each channel the whole call, and below it the last half minute. The gaps begin when this page is opened.";
+const AGAIN_MS = 5000; // the whole call is asked for
 const AHEAD_S = 0.4; // audio is played this long after it came, for what is late
 
-export function listening(app) {
+export function listening(app, id) {
   const channels = new Map();
   const meters = h("div", { class: "meters" });
   const note = h("p", { class: "dim", role: "status" }, SINCE);
@@ -17,6 +20,24 @@ export function listening(app) {
   let player = null;
   let metering = false;
   let frame = 0;
+  let whole = null; // the waveform of the whole call
+  let asking = 0;
+  let left = false;
+
+  async function history(call) {
+    clearTimeout(asking);
+    asking = 0;
+    if (!call.has_waveform || left) return;
+    whole = await app.api(`/api/v1/calls/${encodeURIComponent(id)}/waveform`).catch(() => whole);
+    if (left || !whole) return;
+    for (const each of whole.channels) channel(each.index);
+    element.hidden = !whole.channels.length && element.hidden;
+    frame ||= requestAnimationFrame(paint);
+    if (!call.ended_at && note.textContent === SINCE) say(WHOLE, "dim");
+    if (!call.ended_at) asking = setTimeout(() => history(known), AGAIN_MS);
+  }
+
+  let known = null;
 
   function meter(on) {
     if (metering !== on) app.send({ type: "meter", on });
@@ -61,9 +82,10 @@ export function listening(app) {
       const level = h("span", { class: "dim" });
       const bar = h("meter", { min: "0", max: "1", low: "0.05", optimum: "0.5", high: "0.97", "aria-label": `Level of channel ${index}` });
       const canvas = h("canvas", { width: BARS, height: "64", role: "img", "aria-label": `Waveform of channel ${index}` });
-      channels.set(index, { bars: [], label, level, bar, canvas });
+      const course = h("canvas", { width: BARS, height: "40", class: "course", role: "img", hidden: true, "aria-label": `Waveform of the whole call, channel ${index}` });
+      channels.set(index, { bars: [], label, level, bar, canvas, course });
       meters.replaceChildren(...[...channels.entries()].sort(([a], [b]) => a - b).map(([, each]) =>
-        h("div", { class: "channel" }, h("div", { class: "label" }, each.label, each.level), each.bar, each.canvas)));
+        h("div", { class: "channel" }, h("div", { class: "label" }, each.label, each.level), each.bar, each.course, each.canvas)));
     }
     return channels.get(index);
   }
@@ -93,18 +115,21 @@ export function listening(app) {
       const decibels = now > 0 ? 20 * Math.log10(now) : -96;
       each.bar.value = Math.max(0, 1 + decibels / 60);
       each.level.textContent = decibels > -96 ? `${decibels.toFixed(0)} dB` : "silence";
-      waveform(each, index);
+      waveform(each.canvas, each.bars, index, BARS - each.bars.length);
+      const course = whole?.channels.find((one) => one.index === index);
+      each.course.hidden = !course;
+      if (course) waveform(each.course, fitted(course.peaks), index, 0);
     }
   }
 
-  function waveform(each, index) {
-    const context = each.canvas.getContext("2d");
-    const { width, height } = each.canvas;
+  function waveform(canvas, peaks, index, from) {
+    const context = canvas.getContext("2d");
+    const { width, height } = canvas;
     context.clearRect(0, 0, width, height);
     context.fillStyle = getComputedStyle(element).getPropertyValue(index % 2 ? "--two" : "--one");
-    each.bars.forEach((peak, at) => {
+    peaks.forEach((peak, at) => {
       const size = Math.max(1, Math.sqrt(peak / 32768) * height);
-      context.fillRect(width - each.bars.length + at, (height - size) / 2, 1, size);
+      context.fillRect(from + at, (height - size) / 2, 1, size);
     });
   }
 
@@ -112,6 +137,10 @@ export function listening(app) {
     element,
     draw(call) {
       const live = !call.ended_at;
+      const over = known && !known.ended_at && !live;
+      known = call;
+      // Once more at the end, for all of it.
+      if ((!asking && !whole) || over) history(call);
       element.hidden = !live && !channels.size;
       hear.hidden = !live || !app.mayListen;
       if (live && app.socket?.readyState === WebSocket.OPEN) meter(true);
@@ -119,6 +148,7 @@ export function listening(app) {
         stop();
         metering = false;
         say("The call is over.", "dim");
+        for (const each of channels.values()) each.canvas.hidden = Boolean(whole);
       }
       for (const each of call.channels) {
         const who = call.description?.participants.find((one) => one.id === each.participant_id);
@@ -131,7 +161,7 @@ export function listening(app) {
       else if (message.type === "gap") gap(message);
       else if (message.type === "listening") {
         shown(message.on);
-        say(SINCE, "dim");
+        say(whole ? WHOLE : SINCE, "dim");
       } else if (message.type === "refused") {
         say(message.detail, "bad");
         silence();
@@ -144,11 +174,22 @@ export function listening(app) {
       shown(false);
     },
     leave() {
+      left = true;
+      clearTimeout(asking);
       stop();
       meter(false);
       cancelAnimationFrame(frame);
     },
   };
+}
+
+// As many values as there is room for, the greatest of those that come together.
+function fitted(peaks) {
+  return Array.from({ length: BARS }, (_, at) => {
+    const first = Math.floor((at * peaks.length) / BARS);
+    const last = Math.max(first + 1, Math.floor(((at + 1) * peaks.length) / BARS));
+    return Math.max(0, ...peaks.slice(first, last));
+  });
 }
 
 // Plays binary messages: channels side by side, index of the first, Hz, position, samples.

@@ -57,6 +57,7 @@ function received(message) {
   if (message.type === "welcome") {
     attempts = 0;
     app.mayListen = message.listen;
+    app.tenant = message.tenant;
     app.calls.clear();
     app.view?.connected?.();
   } else if (message.type === "calls") {
@@ -73,7 +74,7 @@ function received(message) {
 function setStatus(status) {
   app.status = status;
   $("count").textContent = status.calls || "";
-  $("version").textContent = `twisted_siprec ${status.version}`;
+  $("version").textContent = `twisted_siprec ${status.version}${app.tenant ? `, calls of ${app.tenant}` : ""}`;
   say(status.draining ? "draining: no new calls" : "taking calls", status.draining ? "warn" : "good");
   document.title = status.calls ? `(${status.calls}) Calls` : "Calls";
 }
@@ -128,7 +129,7 @@ function row(call, past) {
     h("td", { class: "break wide", "data-name": "to" }, party(call.called)),
     past ? h("td", {}, moment(call.offered_at)) : null,
     h("td", { class: "number time" }, lasted(call, app.skew)),
-    h("td", { class: "dim" }, call.source),
+    h("td", { class: "dim" }, call.tenant ? `${call.tenant}, ${call.source}` : call.source),
     h("td", {}, call.codecs.join(", ")),
     h("td", { class: `number ${lossClass(call.loss)}`, "data-name": "loss" }, percent(call.loss)),
     h("td", { class: "number", "data-name": "jitter" }, `${call.jitter_ms.toFixed(1)} ms`),
@@ -151,6 +152,7 @@ function callsView() {
   const rows = new Map();
   function draw() {
     drain.disabled = Boolean(app.status?.draining);
+    drain.hidden = Boolean(app.tenant);
     const words = field.value.toLowerCase().split(/\s+/);
     const shown = [...app.calls.values()].filter((call) => {
       const text = JSON.stringify(call).toLowerCase();

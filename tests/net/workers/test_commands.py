@@ -12,7 +12,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_siprec.bridge.settings import MediaSettings
 from twisted_siprec.net.workers.commands import PIECE_OCTETS, Value
-from twisted_siprec.net.workers.wire_values import dumps, loads
 from twisted_siprec.participants import Description, Participant
 from twisted_siprec.plan import (
     BridgePlan,
@@ -24,6 +23,7 @@ from twisted_siprec.plan import (
     Secret,
     StreamPlan,
 )
+from twisted_siprec.wire import dumps, loads
 
 PLAN = BridgePlan(
     bridge="b",
@@ -66,7 +66,7 @@ class WireTests(SynchronousTestCase):
         for name in (
             "os:system",
             "subprocess:Popen",
-            "twisted_siprec.net.workers.wire_values:dumps",
+            "twisted_siprec.wire:dumps",
         ):
             octets = json.dumps({"!": name, "fields": {}}).encode()
             self.assertRaises((ValueError, TypeError), loads, octets)
