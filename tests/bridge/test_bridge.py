@@ -80,6 +80,7 @@ class BridgeTestCase(SynchronousTestCase):
         self.starts: dict[int, StreamStart] = {}
         self.items: dict[int, list[Audio | Event]] = {}
         self.stopped: list[int] = []
+        self.withdrawn: list[int] = []
         self.numbers: dict[int, int] = {}
 
     def send(
@@ -127,6 +128,7 @@ class BridgeTestCase(SynchronousTestCase):
             for number, items in block.parts:
                 self.items.setdefault(number, []).extend(items)
             self.stopped += block.stopped
+            self.withdrawn += block.withdrawn
 
     def audio(self, outlet: int = 0) -> list[Audio]:
         return [item for item in self.items.get(outlet, []) if isinstance(item, Audio)]
@@ -216,8 +218,8 @@ class BridgeTests(BridgeTestCase):
         self.assertEqual(len(self.audio()), 3)
 
     def test_late_once(self) -> None:
-        """One late packet costs a gap and no delay: the chunk after it is in time."""
-        self.open()
+        """Where the wait is fixed, a late packet costs a gap and no delay: the next is in time."""
+        self.open(settings=MediaSettings(jitter_max_ms=0))
         self.send(0, 10, packets=4)
         self.expire(170)
         self.send(0, 175)
@@ -225,6 +227,20 @@ class BridgeTests(BridgeTestCase):
         self.expire(270)
         self.assertEqual([a.position for a in self.audio()], [0, 800])
         self.assertIn(Gap(640, 160, (0,), "late", "silence"), self.events())
+
+    def test_late_twice(self) -> None:
+        """A late packet makes the wait longer at once, and the next that is as late is heard."""
+        self.open()
+        self.send(0, 10, packets=4)
+        self.expire(170)
+        self.send(0, 175, packets=3)
+        self.expire(270)
+        self.assertEqual([a.position for a in self.audio()], [0])
+        self.send(0, 275)
+        self.expire(305)
+        self.assertEqual([a.position for a in self.audio()], [0, 800])
+        gaps = [gap for gap in self.events() if isinstance(gap, Gap) and gap.channels == (0,)]
+        self.assertEqual(gaps, [Gap(640, 160, (0,), "late", "silence")])
 
     # --- the end ---
 

@@ -35,11 +35,8 @@ from twisted_siprec.dialects.base import (
 from twisted_siprec.participants import Description
 from twisted_siprec.plan import ChannelPlan, Destination, Encoding, EndReason
 from twisted_siprec.report import ConsumerSaid, DeliveryStatistics, LinkDown, LinkUp
-from twisted_siprec.simulator.recstream import (
-    ConsumerConnection,
-    ConsumerSettings,
-    StreamRecord,
-)
+from twisted_siprec.simulator.recstream import ConsumerConnection, ConsumerSettings
+from twisted_siprec.simulator.stream_record import StreamRecord
 
 FRAMED = "recstream.v1.framed"
 PLAIN = "recstream.v1.plain"
@@ -160,12 +157,15 @@ class Model:
         self.connection: ConsumerConnection | None = None
         self.wire: deque[str | bytes] = deque()
         self.heard: list[tuple[int, int, bytes | None]] = []
+        self.told: list[str] = []
+        self.made_plain = False
         self.closed = False
 
     def step(self) -> None:
         for output in self.exchange.delivery.outputs():
             if isinstance(output, Send):
                 self.wire.append(output.message)
+                self.made_plain = self.made_plain or "ready_timeout" in str(output.message)
             elif isinstance(output, Disconnect):
                 self.read()
                 self.connection = None
@@ -186,6 +186,7 @@ class Model:
                 heard=lambda record, new: self.heard.append(
                     (new.position, new.samples, new.payload)
                 ),
+                told=lambda record, text: self.told.append(text["type"]),
             )
             self.exchange.delivery.connected(FRAMED if self.framed else PLAIN, self.exchange.now)
             self.step()
@@ -309,7 +310,8 @@ class PromiseTests(SynchronousTestCase):
     ) -> None:
         """
         However calls, losses, blockades and words interleave, each sample is
-        delivered or named, and the consumer sees no hole that was not named.
+        delivered or named, and the consumer sees no hole that was not named. One
+        that resumes is told of each key press once.
         """
         if not framed:
             behaviour = ConsumerSettings()
@@ -323,6 +325,9 @@ class PromiseTests(SynchronousTestCase):
         for record in model.records.values():
             if record.stop is not None:
                 self.assertEqual(record.position or 0, statistics.final_position)
+                if framed and not model.made_plain:
+                    pressed = sum(step == "digit" for step, _ in steps)
+                    self.assertEqual(model.told.count("dtmf"), pressed)
 
 
 class ConnectionTests(SynchronousTestCase):

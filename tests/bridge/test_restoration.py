@@ -248,6 +248,89 @@ class OwnTests(SynchronousTestCase):
         self.assertEqual(played.samples[40::80].tolist(), wanted)
 
 
+class Correcting(Repeating):
+    """A decoder of packets that end with R where they have the one before once more: 500 then."""
+
+    def repeats(self, payload: bytes) -> int:
+        return 160 if payload.endswith(b"R") else 0
+
+    def recover(self, payload: bytes) -> Samples:
+        self.order.append("recovered")
+        return np.full(160, 500, dtype=np.int16)
+
+
+class CorrectedTests(SynchronousTestCase):
+    """Packets that have the one before them once more."""
+
+    def setUp(self) -> None:
+        self.playout = Playout(8000, limit=64, quiet_ms=60, conceal=True)
+        self.decoder = Correcting()
+
+    def place(self, *numbers: int, redundant: bool = True, made: Decoder | None = None) -> None:
+        for number in numbers:
+            one = packet(number, made=made or self.decoder)
+            payload = b"speech" + (b"R" if redundant else b"")
+            self.assertTrue(self.playout.place(one._replace(payload=payload)))
+
+    def levels(self, end_ms: int) -> tuple[list[int], Played]:
+        """A sample for every 10 ms of the chunk."""
+        played = self.playout.play(end_ms * MS)
+        assert played.samples is not None
+        return played.samples[40::80].tolist(), played
+
+    def test_one(self) -> None:
+        """One that is lost is heard of the next one, before that is decoded; nothing is guessed."""
+        self.place(0, 1, 3)
+        levels, played = self.levels(80)
+        self.assertEqual(levels, [1000] * 4 + [500] * 2 + [1000] * 2)
+        self.assertEqual(named(played), [(40, 60, "rtp_loss", True)])
+        self.assertEqual(self.decoder.order, ["packet", "packet", "recovered", "packet"])
+
+    def test_several(self) -> None:
+        """Of three that are lost the last one is heard, and the others are concealed."""
+        self.place(0, 1, 5)
+        levels, _ = self.levels(120)
+        wanted = [1000] * 4 + [-1000] * 4 + [500] * 2 + [1000] * 2
+        for found, level in zip(levels, wanted, strict=True):
+            self.assertApproximates(found, level, 10)
+        self.assertEqual(
+            self.decoder.order, ["packet", "packet", "320 lost", "recovered", "packet"]
+        )
+
+    def test_long(self) -> None:
+        """After a long loss there is silence, and then the one before the next packet."""
+        self.place(0, 1, 8)
+        levels, played = self.levels(180)
+        self.assertEqual(levels[4:8], [-1000] * 4)
+        self.assertEqual(levels[10:], [0] * 4 + [500] * 2 + [1000] * 2)
+        self.assertEqual(
+            named(played),
+            [
+                (40, 100, "rtp_loss", True),
+                (100, 140, "rtp_loss", False),
+                (140, 160, "rtp_loss", True),
+            ],
+        )
+        self.assertEqual(played.concealed // MS, 80)
+
+    def test_chunks(self) -> None:
+        """Cut into chunks it is the same, and counted once."""
+        self.place(0, 1, 8)
+        found = [self.levels(end_ms) for end_ms in (50, 90, 110, 150, 180)]
+        self.assertEqual(
+            [level for levels, _ in found for level in levels][14:], [500] * 2 + [1000] * 2
+        )
+        self.assertEqual([played.concealed // MS for _, played in found], [10, 40, 10, 10, 10])
+
+    def test_not_there(self) -> None:
+        """A packet without it, and one of another format, are of no help."""
+        self.place(0, 1)
+        self.place(3, redundant=False)
+        self.place(5, made=Correcting())
+        levels, _ = self.levels(120)
+        self.assertEqual(levels, [1000] * 4 + [-1000] * 2 + [1000] * 2 + [-1000] * 2 + [1000] * 2)
+
+
 class AnyLossTests(SynchronousTestCase):
     """Any loss, in chunks of any length."""
 

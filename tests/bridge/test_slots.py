@@ -40,9 +40,41 @@ class SlotsTests(SynchronousTestCase):
 
     def test_spread(self) -> None:
         """Those that begin together are spread evenly, and told by how much."""
-        delays = [self.slots.schedule(str(n), 1.0, spread=True) for n in range(6)]
+        delays = [self.slots.begin(str(n), 1.0, 0.1) for n in range(6)]
         self.assertEqual(delays, [0.0, 0.01, 0.02, 0.0, 0.01, 0.02])
         self.assertEqual(self.slots.due(1.0), ["0", "3"])
+
+    def test_spread_by_phase(self) -> None:
+        """Those count that will come in the same slot, though they are due rounds before."""
+        self.slots.begin("a", 0.9, 0.1)
+        self.slots.begin("often", 0.92, 0.02)
+        self.assertEqual(self.slots.begin("b", 1.2, 0.1), 0.01)
+        self.slots.cancel("a")
+        self.slots.cancel("often")
+        self.assertEqual(self.slots.begin("c", 1.2, 0.1), 0.0)
+
+    def test_even_as_calls_come_and_go(self) -> None:
+        """Where calls begin in two phases only, three times as many phases stay even."""
+        begun: list[tuple[str, float]] = []
+        for number in range(600):
+            at = 1.0 + number * 0.1 + 0.05 * (number % 2)
+            begun.append((str(number), at + self.slots.begin(str(number), at, 0.1)))
+            if number >= 60:
+                # The call before the sixtieth ends, and all that go on come again.
+                self.slots.cancel(str(number - 60))
+        going_on = begun[-60:]
+        phases = [round(at * 100) % 10 for _, at in going_on]
+        self.assertEqual(
+            {phase: phases.count(phase) for phase in sorted(set(phases))},
+            {0: 10, 1: 10, 2: 10, 5: 10, 6: 10, 7: 10},
+        )
+
+    def test_phase_that_moves(self) -> None:
+        """One whose deadlines move on counts where it comes now."""
+        self.slots.begin("a", 1.0, 0.1)
+        self.slots.schedule("a", 1.11)
+        self.assertEqual(self.slots.begin("b", 2.0, 0.1), 0.0)
+        self.assertEqual(self.slots.begin("c", 2.01, 0.1), 0.01)
 
     def test_again(self) -> None:
         """A key has one slot: the last one that was asked for, or none."""

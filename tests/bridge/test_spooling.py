@@ -22,11 +22,8 @@ from twisted_siprec.net.delivery.spool_cipher import Open
 from twisted_siprec.net.delivery.spool_table import Shelved, SpoolTable
 from twisted_siprec.plan import EndReason
 from twisted_siprec.report import DeliveryStatistics
-from twisted_siprec.simulator.recstream import (
-    ConsumerConnection,
-    ConsumerSettings,
-    StreamRecord,
-)
+from twisted_siprec.simulator.recstream import ConsumerConnection, ConsumerSettings
+from twisted_siprec.simulator.stream_record import StreamRecord
 
 
 class House:
@@ -574,7 +571,7 @@ class PromiseTests(HouseTestCase):
             case "unreadable":
                 house.unreadable = bool(value)
             case "say" if house.connection is not None:
-                message = f'{{"type": "{value}", "seq": 1, "data": {{"afterMs": 1}}}}'
+                message = f'{{"type": "{value}", "data": {{"afterMs": 1}}}}'
                 house.delivery.received(message, house.now)
                 house.settle()
 

@@ -204,7 +204,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_g722(self) -> None:
         """160 ticks of G.722 are 320 samples, and an hour of them drifts by none."""
-        octets = encoder("G722").encode(np.full(640, 1000, dtype=np.int16))
+        octets = encoder(Codec(9, "G722", 8000)).encode(np.full(640, 1000, dtype=np.int16))
         parts = [octets[:160], octets[160:]]
         self.stream.receive(
             [datagram(n, payload_type=9, payload=part) for n, part in enumerate(parts)]

@@ -9,13 +9,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_siprec.rtp.reception import Reception, interval_s
 from twisted_siprec.rtp.rtcp import (
     CanonicalName,
+    ExtendedReport,
     Goodbye,
     ReportBlock,
     SenderReport,
+    SinceReference,
     description,
     goodbye,
     parse,
     receiver_report,
+    reference_time,
 )
 from twisted_siprec.rtp.source import Source
 
@@ -47,6 +50,27 @@ class RTCPTests(SynchronousTestCase):
         )
         self.assertEqual(receiver_report(0x99, []).hex(), "80c9000100000099")
         self.assertEqual(goodbye(0x99).hex(), "81cb000100000099")
+
+    def test_extended(self) -> None:
+        """Of extended reports, what answers a reference time; other blocks are stepped over."""
+        statistics = bytes.fromhex("06000002 0000000011111111")
+        delays = bytes.fromhex("05000006 00000099 e3e4f1f2 00018000 0000009a 00000001 00000002")
+        octets = bytes.fromhex("80cf000b 00000011") + statistics + delays
+        self.assertEqual(
+            parse(octets),
+            [
+                ExtendedReport(
+                    0x11,
+                    (SinceReference(0x99, 0xE3E4F1F2, 0x18000), SinceReference(0x9A, 1, 2)),
+                )
+            ],
+        )
+        cut = bytes.fromhex("80cf0003 00000011 05000006 00000099")
+        self.assertEqual(parse(cut), [ExtendedReport(0x11, ())])
+        self.assertEqual(
+            reference_time(0x99, 0xE1E2E3E4F1F2F3F4).hex(),
+            "80cf00040000009904000002e1e2e3e4f1f2f3f4",
+        )
 
     def test_description(self) -> None:
         """At least one null octet ends the items, and the chunk has whole words."""

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from dataclasses import replace
 
+import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_siprec.plan import SRTPKey, SRTPKeys
 from twisted_siprec.rtp.header import RTPPacket
-from twisted_siprec.rtp.libsrtp import SUITES
+from twisted_siprec.rtp.libsrtp import SUITES, PacketRows
 from twisted_siprec.rtp.srtp import MAX_SSRCS, SRTP
 
 CM_80 = "AES_CM_128_HMAC_SHA1_80"
@@ -268,3 +269,55 @@ class KeyTests(SynchronousTestCase):
         self.assertIn(CM_80, text)
         for form in ("\\x01\\x02", "0102", "AQID", "octets"):
             self.assertNotIn(form, text)
+
+
+class UnprotectionTests(SynchronousTestCase):
+    """Many packets at once, where they lie."""
+
+    def test_in_place(self) -> None:
+        """All of a stream, by every suite: the same as one by one, and the lengths are told."""
+        for suite, known in SUITES.items():
+            keys = SRTPKeys((key(suite),), key(suite, 100))
+            stream, sender = SRTP(keys), SRTP(SRTPKeys((keys.send,), keys.receive[0]))
+            octets = np.zeros((6, 256), dtype=np.uint8)
+            lengths = np.zeros(6, dtype=np.uint32)
+            protected = [sender.protect(packet(65533 + number & 0xFFFF)) for number in range(5)]
+            for row, one in enumerate(protected):
+                assert one is not None
+                octets[row, : len(one)] = np.frombuffer(one, dtype=np.uint8)
+                lengths[row] = len(one)
+            unprotection = stream.unprotection
+            assert unprotection is not None
+            self.assertEqual(unprotection.growth_octets, known.growth_octets)
+            self.assertEqual(int(lengths[0]) - known.growth_octets, len(packet(0)))
+            rows = PacketRows(octets, lengths)
+            self.assertEqual(rows.unprotect(unprotection.session, 0, 5), 5, suite)
+            for row in range(5):
+                plain = packet(65533 + row & 0xFFFF)
+                self.assertEqual(octets[row, : int(lengths[row])].tobytes(), plain, suite)
+            # What came this way is known to the other one.
+            self.assertIsNone(stream.unprotect(protected[4] or b""))
+
+    def test_forged(self) -> None:
+        """It stops at the first that is not genuine; that one and those after it are as before."""
+        keys = SRTPKeys((key(CM_80),), key(CM_80, 100))
+        stream, sender = SRTP(keys), SRTP(SRTPKeys((keys.send,), keys.receive[0]))
+        protected = [sender.protect(packet(number)) or b"" for number in range(3)]
+        protected[1] = protected[1][:-1] + bytes([protected[1][-1] ^ 1])
+        octets = np.array([list(one) for one in protected], dtype=np.uint8)
+        lengths = np.full(3, len(protected[0]), dtype=np.uint32)
+        unprotection = stream.unprotection
+        assert unprotection is not None
+        self.assertEqual(PacketRows(octets, lengths).unprotect(unprotection.session, 0, 3), 1)
+        self.assertEqual(octets[2].tobytes(), protected[2])
+        self.assertEqual(lengths.tolist()[1:], [len(protected[0])] * 2)
+        self.assertEqual(stream.unprotect(protected[2]), packet(2))
+
+    def test_not_one_way(self) -> None:
+        """With an MKI, or while an earlier key may be in use, each packet has a way of its own."""
+        self.assertIsNone(srtp(key(CM_80, mki=b"\0\1")).unprotection)
+        stream = srtp(key(CM_80))
+        stream.update(SRTPKeys((key(CM_80, 50),), key(CM_80, 50)))
+        self.assertIsNone(stream.unprotection)
+        self.assertIsNotNone(stream.unprotect(Reference(key(CM_80, 50)).rtp(packet(1))))
+        self.assertIsNotNone(stream.unprotection)

@@ -9,10 +9,14 @@ round.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from ..plan import Address
 from ..rtp.datagram import Datagram
+from ..rtp.libsrtp import PacketRows
 
 HEADER_OCTETS = 12
 NAME_OCTETS = 32
@@ -35,6 +39,15 @@ class PacketBuffer:
         self.names: NDArray[np.uint64] = np.zeros((packets, NAME_OCTETS // 8), dtype=np.uint64)
         self.arrived_at: NDArray[np.float64] = np.zeros(packets, dtype=np.float64)
         self.dropped: NDArray[np.uint32] = np.zeros(packets, dtype=np.uint32)
+        self.opened: NDArray[np.bool_] = np.zeros(packets, dtype=np.bool_)
+        "What was protected by SRTP, and is not any more."
+        self.protected = PacketRows(self.octets, self.lengths)
+        "The same packets, for libsrtp."
+        self.used = 0
+
+    def clear(self) -> None:
+        """A round begins."""
+        self.opened[: self.used] = False
         self.used = 0
 
     def append(self, datagram: Datagram, name: bytes) -> None:
@@ -47,10 +60,27 @@ class PacketBuffer:
         self.dropped[at] = datagram.dropped
         self.used = at + 1
 
+    def datagrams(
+        self, first: int, count: int, source: Callable[[bytes], Address]
+    ) -> list[Datagram]:
+        """
+        Some of them taken out, one by one.
+
+        :param source: from an address as the system has it.
+        """
+        rows = slice(first, first + count)
+        columns = (self.arrived_at[rows], self.dropped[rows], self.opened[rows])
+        return [
+            Datagram(self.payload(at), source(self.name(at)), arrived_at, dropped, opened)
+            for at, arrived_at, dropped, opened in zip(
+                range(first, first + count), *(column.tolist() for column in columns), strict=True
+            )
+        ]
+
     def payload(self, at: int) -> bytes:
         """The octets of one datagram; empty where it was too long."""
         length = int(self.lengths[at])
-        return bytes(self.octets[at, :length]) if length <= self.max_octets else b""
+        return self.octets[at, :length].tobytes() if length <= self.max_octets else b""
 
     def name(self, at: int) -> bytes:
         """Where one came from."""

@@ -42,16 +42,19 @@ from ..rtp.events import SILENT_S
 from .absences import absences
 from .channels import channel_starts, clocks, held_channels, pressed_keys
 from .composition import Played
-from .consumers import Block, Consumers, Opening
+from .consumers import Alike, Block, Consumers, Opening
 from .course import Course
 from .mask import DigitMask
+from .patience import Patience
 from .renditions import Rendition
 from .settings import MediaSettings
 from .silence import SilenceWatch
 from .stream import Stream
+from .timekeeping import keep_time
 from .timeline import UNITS_PER_MS, UNITS_PER_SECOND, on_grid, seconds, units_per_sample
 
 _MAX_EARLY_EVENTS = 64
+_NOTHING: Mapping[int, Played] = {}
 
 
 class Phase(Enum):
@@ -94,7 +97,7 @@ class Bridge:
         self._settings = surroundings.settings
         self._wallclock = surroundings.wallclock
         self._opened_at = now
-        self._waits_s = self._settings.jitter_ms / 1000.0
+        self._patience = Patience(self._settings.jitter_ms, self._settings.jitter_max_ms)
         self._seen_at = now
         self._channels = plan.channels
         self._description = plan.description
@@ -110,13 +113,14 @@ class Bridge:
         self._end = 0
         "The place up to which all was played."
         self._synchronised = 0
+        self._sync_units = self._settings.sync_every_s * UNITS_PER_SECOND
         self._progressed: dict[str, int] = {}
         self._tells_progress = any(wanted.stats_every_s > 0 for wanted in plan.destinations)
         self._early: list[Event] = []
         "What happened before position 0."
         self._new_id = surroundings.new_id
         self._consumers = Consumers((), 0, self._new_id)
-        self._blocks: list[Block] = []
+        self._blocks: list[Block | Alike] = []
         self._steady: Steady | None = None
         "Where its streams are, while all goes as it should."
         self._arrange(plan.streams)
@@ -158,12 +162,38 @@ class Bridge:
             self._tell(event)
         self._hand_over()
 
+    def redirect(self, destinations: tuple[Destination, ...], now: float) -> None:
+        """
+        From now on it goes to these. Those that it went to before go on as they
+        are; a new one is told the call as it is now. Receive what is in the sockets
+        first.
+        """
+        if self.phase is Phase.ENDED:
+            return
+        self.expire(now)
+        self._destinations = destinations
+        # Never longer again: what is being gathered was cut for the shorter one.
+        self._chunk = gcd(
+            self._chunk, _chunk_ms(destinations, self._settings.chunk_ms) * UNITS_PER_MS
+        )
+        self._tells_progress = any(wanted.stats_every_s > 0 for wanted in destinations)
+        if self.phase is Phase.WAITING:
+            return
+        rates = tuple((wanted, self._rate(wanted)) for wanted in destinations)
+        fresh = self._consumers.redirect(rates, self._opening(self._end))
+        for rendition in fresh:
+            self._progressed[rendition.destination.name] = self._end
+            if self.phase is Phase.PAUSED:
+                rendition.tell(Paused(rendition.position(self._end), self._paused_by))
+        self._hand_over()
+
     def expire(self, now: float) -> None:
         """Play what is due. Receive what is in the sockets first."""
         self.leave_steady()
         self._seen_at = now
         if self.phase is Phase.WAITING:
             self._try_start(now)
+        self._patience.lengthen(stream.take_lateness() for stream in self.streams.values())
         for _ in range(self._settings.max_catch_up):
             if self.phase is not Phase.RUNNING or self.deadline > now:
                 break
@@ -186,7 +216,7 @@ class Bridge:
 
     # --- out ---
 
-    def outputs(self) -> list[Block]:
+    def outputs(self) -> list[Block | Alike]:
         """The blocks since the last time."""
         blocks, self._blocks = self._blocks, []
         return blocks
@@ -200,7 +230,12 @@ class Bridge:
         if self.phase is Phase.RUNNING:
             return self.deadline
         if self.phase is Phase.WAITING:
-            return self._seen_at + self._settings.poll_ms / 1000.0
+            # The longer it has waited already, the less it matters; arrivals are stamped.
+            waited_s = self._seen_at - self._opened_at
+            poll_s = self._settings.poll_ms / 1000.0
+            wait_s = max(poll_s, min(waited_s / 4, seconds(self._chunk)))
+            remaining_s = self._settings.start_timeout_s - waited_s
+            return self._seen_at + (min(wait_s, remaining_s) if remaining_s > 0 else poll_s)
         if self.phase is Phase.PAUSED:
             return self._seen_at + seconds(self._chunk)
         return None
@@ -226,7 +261,7 @@ class Bridge:
     @property
     def deadline(self) -> float:
         """When the next chunk is to be played."""
-        return self._opened_at + seconds(self._end + self._chunk) + self._waits_s
+        return self._opened_at + seconds(self._end + self._chunk) + self._patience.wait_s
 
     def _place(self, now: float) -> int:
         """The place of a time, a whole number of milliseconds from position 0, rounded up."""
@@ -263,7 +298,7 @@ class Bridge:
             stream.begin(place)
         rates = tuple((wanted, self._rate(wanted)) for wanted in self._destinations)
         self._consumers = Consumers(rates, place, self._new_id)
-        self._consumers.open(self._opening())
+        self._consumers.open(self._opening(place))
         early, self._early = self._early, []
         for event in early:
             self._consumers.tell(event)
@@ -278,12 +313,12 @@ class Bridge:
         first = [s.plan.codecs[0] for s in self.streams.values() if s.plan.codecs]
         return 16000 if any(wideband(codec) for codec in first) else 8000
 
-    def _opening(self) -> Opening:
-        """What a consumer stream is told that starts now."""
-        begun_at = self._opened_at + seconds(self._begin)
+    def _opening(self, place: int) -> Opening:
+        """What a consumer stream is told that starts at a place."""
+        begun_at = self._opened_at + seconds(place)
         return Opening(
             bridge=self.bridge,
-            begin=self._begin,
+            begin=place,
             started_at=self._wallclock(begun_at),
             description=self._description,
             channels=channel_starts(self._channels, self.streams),
@@ -291,10 +326,13 @@ class Bridge:
 
     # --- playing ---
 
-    def _play(self, end: int, now: float) -> None:
-        """The next span of all channels, up to a place."""
+    def _play(self, end: int, now: float, known: Mapping[int, Played] = _NOTHING) -> None:
+        """The next span of all channels, up to a place; that of some streams is known."""
         start, self._end = self._end, end
-        played = {index: stream.play(end) for index, stream in self.streams.items()}
+        played = {
+            index: known[index] if index in known else stream.play(end)
+            for index, stream in self.streams.items()
+        }
         for digit in pressed_keys(self._channels, self.streams, now):
             self._consumers.tell(digit, digit.channel)
         self._consumers.carry(
@@ -307,13 +345,16 @@ class Bridge:
         )
         self._tell_clocks(end)
 
-    def _tell_clocks(self, end: int) -> None:
-        """What consumers are told every so often."""
-        if end - self._synchronised >= self._settings.sync_every_s * UNITS_PER_SECOND:
+    def _tell_clocks(self, end: int) -> bool:
+        """What consumers are told every so often; False where nothing was told."""
+        due = end - self._synchronised >= self._sync_units
+        if due:
             self._synchronised = end
             self._synchronise(end)
+            keep_time(self.streams.values(), self._patience)
         if self._tells_progress:
             self._consumers.tell_some(self._progress)
+        return due or self._tells_progress
 
     def _play_all(self, now: float) -> None:
         """Everything that came up to now, in chunks, the last of them shorter."""
@@ -354,33 +395,35 @@ class Bridge:
         """Units that are played at a time."""
         return self._chunk
 
+    @property
+    def chunk_s(self) -> float:
+        """The same in seconds."""
+        return seconds(self._chunk)
+
     def chunk_samples(self, rate: int) -> int:
         """Samples that are played at a time."""
         return self._chunk // units_per_sample(rate)
 
-    def courses(self) -> dict[int, Course] | None:
-        """
-        What to expect of each stream, in the order of the channels, while a
-        bridge plays and all goes as it should; else None.
-        """
-        watched = self._settings.silent_after_s >= 1.0 and self._silence.all_heard(self.streams)
-        if self.phase is not Phase.RUNNING or self._pause_asked or not watched:
-            return None
+    def order(self) -> tuple[int, ...]:
+        """The streams in the order of the channels; those that are in none come last."""
         named = [index for plan in self._channels for index in plan.streams]
-        courses: dict[int, Course] = {}
-        for index in [*named, *self.streams]:
-            if index in self.streams and index not in courses:
-                course = self.streams[index].course()
-                if course is None:
-                    return None
-                courses[index] = course
-        return courses or None
+        return tuple(dict.fromkeys(i for i in [*named, *self.streams] if i in self.streams))
 
-    def takes_interleaved(self, indexes: tuple[int, ...]) -> bool:
-        """Whether all consumers take these streams, at 8000 Hz, side by side and no more."""
+    @property
+    def may_be_steady(self) -> bool:
+        """Whether it plays, so that its streams may be on course."""
+        watched = self._settings.silent_after_s >= 1.0
+        return self.phase is Phase.RUNNING and not self._pause_asked and watched
+
+    def course(self, index: int) -> Course | None:
+        """What to expect of a stream, where all goes as it should and signalling knows of it."""
+        return self.streams[index].course() if self._silence.all_heard((index,)) else None
+
+    def takes_interleaved(self, indexes: tuple[int, ...], rate: int) -> bool:
+        """Whether all consumers take these streams, at a rate, side by side and no more."""
         channels = tuple(plan.streams for plan in self._channels)
         return channels == tuple((index,) for index in indexes) and self._consumers.alike(
-            8000, self.chunk_samples(8000)
+            rate, self.chunk_samples(rate)
         )
 
     def enter_steady(self, steady: Steady) -> None:
@@ -401,19 +444,27 @@ class Bridge:
         """They do."""
         self._steady = None
 
-    def play_interleaved(self, payload: bytes) -> None:
+    def play_interleaved(self, payload: bytes, samples: int) -> None:
         """The next chunk, as every consumer takes it; nothing is missing in it."""
         start, self._end = self._end, self._end + self._chunk
-        self._consumers.carry_alike(start, self._end, payload)
-        self._tell_clocks(self._end)
+        self._blocks.append(self._consumers.carry_alike(start, samples, payload))
+        if self._tell_clocks(self._end):
+            self._hand_over()
+
+    def receive_beside(self, came: Mapping[int, Sequence[Datagram]]) -> None:
+        """What came on streams that are not on course, while others are."""
+        for index, datagrams in came.items():
+            self.streams[index].receive(datagrams)
+        self._patience.lengthen(stream.take_lateness() for stream in self.streams.values())
+
+    def play_beside(self, known: Mapping[int, Played], now: float) -> None:
+        """The next chunk, of which that of some streams is known."""
+        self._play(self._end + self._chunk, now, known)
         self._hand_over()
 
-    def play_whole(self, played: Mapping[int, Played]) -> None:
-        """The next chunk of all streams; nothing is missing in it."""
-        start, self._end = self._end, self._end + self._chunk
-        self._consumers.carry(start, self._end, played, self._channels, (), ())
-        self._tell_clocks(self._end)
-        self._hand_over()
+    def look_beside(self, indexes: Sequence[int], now: float) -> None:
+        """Whether these streams are heard."""
+        self._silence.look((self.streams[index] for index in indexes), now, self._pause_asked)
 
     # --- changes ---
 
@@ -444,7 +495,7 @@ class Bridge:
             return
         self._channels = channels
         if self.phase is not Phase.WAITING:
-            self._consumers.rearrange(self._end, self._opening())
+            self._consumers.rearrange(self._end, self._opening(self._begin))
 
     def _pause(self, now: float) -> None:
         """Play what is buffered, and nothing more."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..audio.resample import Resampler
+from ..audio.resample import resampled
 from ..audio.samples import Samples
 from .restoration import Span
 from .timeline import UNITS_PER_MS, units_per_sample
@@ -84,7 +84,7 @@ def composed(
     for piece in pieces:
         audio = piece.samples
         if piece.rate != rate:
-            audio = Resampler(piece.rate, rate).resample(audio)
+            audio = resampled(audio, piece.rate, rate)
         at = piece.position // unit - origin
         if at < 0:
             audio, at = audio[-at:], 0

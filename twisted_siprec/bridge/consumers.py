@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..dialects.base import Audio, ChannelStart, Event, Gap, Rearranged, StreamStart
+from ..dialects.base import ChannelStart, Event, Gap, Rearranged, StreamStart
 from ..participants import Description
 from ..plan import ChannelPlan, Destination
 from .composition import Played
@@ -26,6 +27,17 @@ class Block:
     opened: tuple[tuple[int, StreamStart], ...] = ()
     parts: tuple[tuple[int, tuple[Item, ...]], ...] = ()
     stopped: tuple[int, ...] = ()
+    withdrawn: tuple[int, ...] = ()
+    "Those that end because the operator wants nothing of them there any more."
+
+
+class Alike(NamedTuple):
+    """A chunk that all consumers of a bridge get as it is."""
+
+    at: tuple[tuple[int, int], ...]
+    "Each outlet, and the position at which it is there."
+    samples: int
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +67,56 @@ class Consumers:
         self._outlets = 0
         self._opened: list[tuple[int, StreamStart]] = []
         self._stopped: list[int] = []
+        self._withdrawn: list[int] = []
         self._leaving: list[Track] = []
         "What ends with the next block, and may have something to hand over yet."
 
     def open(self, opening: Opening) -> None:
         """Begin all consumer streams, at position 0."""
         for rendition in self._renditions:
-            if not rendition.separate:
-                self._open(rendition, opening, None)
-                continue
-            for channel in opening.channels:
-                self._open(rendition, opening, channel.plan.index)
+            self._begin(rendition, opening)
+
+    def _begin(self, rendition: Rendition, opening: Opening) -> None:
+        if not rendition.separate:
+            self._open(rendition, opening, None)
+            return
+        for channel in opening.channels:
+            self._open(rendition, opening, channel.plan.index)
+
+    def redirect(
+        self, destinations: tuple[tuple[Destination, int], ...], opening: Opening
+    ) -> tuple[Rendition, ...]:
+        """
+        The destinations are these from a place on; those that go on are known by
+        their names. What a new one gets begins there, at a position 0 of its own.
+        """
+        known = {rendition.destination.name: rendition for rendition in self._renditions}
+        for name in known.keys() - {wanted.name for wanted, _ in destinations}:
+            leaving = known.pop(name)
+            leaving.flush()
+            self._leaving += leaving.tracks.values()
+            self._withdrawn += (track.outlet for track in leaving.tracks.values())
+        fresh: list[Rendition] = []
+        renditions: list[Rendition] = []
+        for wanted, rate in destinations:
+            rendition = known.get(wanted.name)
+            if rendition is None:
+                rendition = Rendition(wanted, rate, opening.begin)
+                self._mixdowns.setdefault(rate, Mixdown(rate))
+                self._begin(rendition, opening)
+                fresh.append(rendition)
+            renditions.append(rendition)
+        self._renditions = tuple(renditions)
+        return tuple(fresh)
 
     def _open(self, rendition: Rendition, opening: Opening, track: int | None) -> None:
         alone = tuple(start for start in opening.channels if start.plan.index == track)
+        if rendition.started_at is None:
+            rendition.started_at = opening.started_at
         start = StreamStart(
             stream_id=self._new_id(),
             bridge=opening.bridge,
-            started_at=opening.started_at,
+            started_at=rendition.started_at,
             encoding=rendition.destination.encoding,
             sample_rate=rendition.rate,
             channels=opening.channels if track is None else alone,
@@ -136,13 +180,11 @@ class Consumers:
             for rendition in self._renditions
         )
 
-    def carry_alike(self, start: int, end: int, payload: bytes) -> None:
-        """The next audio, for everyone, who all take it in the same form."""
-        first = self._renditions[0]
-        position = first.position(start)
-        audio = Audio(position, first.position(end) - position, payload)
-        for rendition in self._renditions:
-            rendition.tracks[None].carry_whole(audio)
+    def carry_alike(self, start: int, samples: int, payload: bytes) -> Alike:
+        """The next audio, for everyone, who all take it in the same form; nothing else waits."""
+        renditions = self._renditions
+        at = tuple([(each.tracks[None].outlet, each.position(start)) for each in renditions])
+        return Alike(at, samples, payload)
 
     def jump(self, start: int, end: int, channels: tuple[ChannelPlan, ...], reason: str) -> None:
         """The positions of this span are in no audio."""
@@ -187,8 +229,9 @@ class Consumers:
                 items = track.drain()
                 if items:
                     parts.append((track.outlet, items))
-        if not (self._opened or self._stopped):
+        if not (self._opened or self._stopped or self._withdrawn):
             return Block(parts=tuple(parts)) if parts else None
         opened, self._opened = tuple(self._opened), []
         stopped, self._stopped = tuple(self._stopped), []
-        return Block(opened, tuple(parts), stopped)
+        withdrawn, self._withdrawn = tuple(self._withdrawn), []
+        return Block(opened, tuple(parts), stopped, withdrawn)

@@ -11,16 +11,23 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..audio.codec import Decoder
+from ..audio.samples import NO_SAMPLES, Samples
 from ..plan import Address
+from ..rtp.srtp import Unprotection
 
 
 class Run(NamedTuple):
     """What waits in a playout: packets of one shape, from what was played on, without a break."""
 
-    law: str
-    "PCMU or PCMA."
-    rate: int
+    form: int
+    "Of its octets (:mod:`.forms`)."
+    decoder: Decoder
     packet_octets: int
+    ticks: int
+    "Of the RTP clock, that a packet lasts."
+    lasts: int
+    "The same in units."
     octets: bytes
     "Everything that waits, the rest of a packet that was begun first."
     sequence: int
@@ -29,7 +36,9 @@ class Run(NamedTuple):
     "The place after it."
     last_sample: int
     "That was played."
-    before: bytes = b""
+    ahead: Samples = NO_SAMPLES
+    "The first samples that wait, where they cannot be made of the octets any more."
+    before: Samples = NO_SAMPLES
     "What was played of it meanwhile, as far as it may be wanted."
 
 
@@ -42,7 +51,7 @@ class Course(NamedTuple):
     source: Address
     timestamp: int
     "Extended, of the next packet."
-    tick: int
+    clock_rate: int
     opened_at: float
     arrived_at: float
     "The newest packet."
@@ -50,17 +59,24 @@ class Course(NamedTuple):
     max_jitter_s: float
     least: int | None
     "The least delay of this window of the drift."
+    most: int | None
+    "The greatest."
     until: int
     "The end of that window, in units since the bridge was opened."
     dropped: int
+    protection: Unprotection | None
+    "What unprotects its packets; None where nothing protects them."
 
 
 class Progressed(NamedTuple):
     """What came on course."""
 
     packets: int
-    packet_octets: int
+    octets: int
+    ticks: int
+    "Of all these packets."
     arrived_at: float
     jitter_s: float
     max_jitter_s: float
     least: int | None
+    most: int | None

@@ -82,5 +82,11 @@ class DigitMask:
             self._presses = deque(waiting, maxlen=_MAX_PRESSES)
         return silenced
 
+    def shift(self, units: int) -> None:
+        """The timeline lies later by so much from now on."""
+        for press in self._presses:
+            press.begin += units
+            press.end += units
+
     def _end(self, press: _Press) -> int:
         return press.end + (self._margin if press.over else self._patience)

@@ -5,19 +5,27 @@ A source is **anchored**: its first packet lies where it arrived, every later on
 where its timestamp says, to the sample. It is anchored again, at the arrival of
 a packet, when its timestamps have left the arrivals for good: too early by
 ``reanchor_s``, late by that for three packets in a row, or late for the playout
-for ``late_s``. Slow drift is corrected long before (:class:`.timeline.Drift`).
+for ``late_s``. Slow drift is corrected long before (:mod:`.drift`).
+
+The first packet is often later than the rest. As long as nothing of a source was
+played, its anchor is moved to where the packet with the least delay puts it, which
+no audio suffers from; but not to before what was played of others.
 """
 
 from __future__ import annotations
 
 from ..audio.codec import Decoder
+from ..rtp.clock import SenderClock
+from .drift import Drift
 from .formats import Format
 from .playout import Kind, Placed, Playout
 from .settings import MediaSettings
-from .timeline import UNITS_PER_MS, UNITS_PER_SECOND, Drift, on_grid
+from .timeline import UNITS_PER_MS, UNITS_PER_SECOND, on_grid
 
 _HOPELESS = 3
 "So many packets in a row, far too late, show that the timestamps leapt back."
+_EARLY = 4 * UNITS_PER_MS
+"An anchor that is wrong by less is right."
 
 
 class Placement:
@@ -30,6 +38,7 @@ class Placement:
         self.slipped = 0
         "Ticks by which the timeline was moved, either way."
         self.drift: Drift | None = None
+        self._clock: SenderClock | None = None
         self._playout = playout
         self._opened_at = opened_at
         self._settings = settings
@@ -39,8 +48,12 @@ class Placement:
         "The place of the extended timestamp 0."
         self._tick = 0
         "Units of a tick of the clock that is anchored; 0 before any is."
+        self._anchor = 0
+        "Where the packet lies that was anchored."
+        self._lateness = 0
         self._late_since: float | None = None
         self._late_count = 0
+        self._late_transit = 0
         self._event_end = 0
 
     def anchor(self, timestamp: int, arrived_at: float, tick: int) -> None:
@@ -51,12 +64,14 @@ class Placement:
             # A source that takes over a little early must not cut off the one before.
             place = newest
         self._offset = place - timestamp * tick
+        self._anchor = place
         self._tick = tick
         self.anchored += 1
         self._late_since = None
         window = int(self._settings.drift_window_s * UNITS_PER_SECOND)
         tolerance = self._settings.drift_tolerance_ms * UNITS_PER_MS
         self.drift = Drift(tick, window, tolerance)
+        self._clock = SenderClock(UNITS_PER_SECOND // tick)
 
     def release(self) -> None:
         """Another source is heard; the next packet anchors it."""
@@ -79,6 +94,8 @@ class Placement:
             place = self._offset + timestamp * tick
         elif place >= self._playout.played:
             self._late_since = None
+        if arrival - place < -_EARLY:
+            place += self._settle(arrival - place)
         if self.drift is not None:
             self.drift.observe(arrival - place, arrival)
         decoder: Decoder | None = known.decoder
@@ -122,13 +139,21 @@ class Placement:
         place = max(self._playout.newest, self._playout.played)
         return Placed(place, self.anchored, sequence, place, Kind.EVENT, None, b"")
 
-    def slip(self) -> None:
-        """Follow the drift of the source, by a tick at most."""
-        if self.drift is not None:
-            moved = self.drift.slip()
-            if moved:
-                self._offset += moved
-                self.slipped += 1
+    def slip(self, limit: int) -> int:
+        """Move the timeline of the source as its drift asks for, by a limit at most; gives it."""
+        if self.drift is None or self.drift.slips == 0:
+            return 0
+        moved = self.drift.take(limit)
+        self._offset += moved
+        self._anchor += moved
+        self._event_end += moved
+        self.slipped += abs(moved) // self._tick if self._tick else 0
+        return moved
+
+    def take_lateness(self) -> int:
+        """How late the latest packet was that came too late since the last time."""
+        lateness, self._lateness = self._lateness, 0
+        return lateness
 
     def steady(self, tick: int) -> bool:
         """A source is anchored by a clock of these ticks, none of its packets is late lately."""
@@ -138,6 +163,22 @@ class Placement:
         """The place of an extended timestamp of the source that is anchored."""
         return self._offset + timestamp * self._tick
 
+    def reported(self, ntp: int, timestamp: int, received_at: float) -> None:
+        """A report of the source that is anchored came, which told its clocks."""
+        if self._clock is None:
+            return
+        self._clock.receive(ntp, timestamp, received_at)
+        received = (received_at - self._opened_at) * UNITS_PER_SECOND
+        if abs(received - self.place_of(timestamp)) > self._far:
+            self._clock.doubt()
+
+    def clock_origin(self) -> int | None:
+        """The place at which the wall clock of the source stood at 0; None where it is unknown."""
+        if self._clock is None or self._clock.believed is None:
+            return None
+        wallclock, timestamp = self._clock.believed
+        return self.place_of(timestamp) - int(wallclock * UNITS_PER_SECOND)
+
     def timestamp_at(self, place: int) -> int | None:
         """The RTP timestamp of a place; None where no source is anchored."""
         return (place - self._offset) // self._tick & 0xFFFFFFFF if self._tick else None
@@ -145,9 +186,26 @@ class Placement:
     def _is_hopeless(self, transit: int, arrived_at: float) -> bool:
         """Count a packet that is late for the playout; is it the last straw?"""
         self.late += 1
+        self._lateness = max(self._lateness, transit)
         if self._late_since is None:
-            self._late_since, self._late_count = arrived_at, 0
+            self._late_since, self._late_count, self._late_transit = arrived_at, 0, transit
         self._late_count += 1
         if arrived_at - self._late_since >= self._settings.late_s:
             return True
-        return self._late_count >= _HOPELESS and transit > self._far + self._jitter
+        # What was held up and comes all at once is less late from packet to packet.
+        as_late = transit >= self._late_transit - _EARLY
+        return as_late and self._late_count >= _HOPELESS and transit > self._far + self._jitter
+
+    def _settle(self, transit: int) -> int:
+        """A packet came with less delay than the first one; gives by how much all is moved."""
+        played = self._playout.played
+        if not 0 < played < self._anchor or self.drift is None or self.drift.until is None:
+            return 0
+        grid = on_grid(1 / 8000)
+        moved = max(transit // grid * grid, played - self._anchor)
+        self._offset += moved
+        self._anchor += moved
+        self._event_end += moved
+        self._playout.pull(self.anchored, moved)
+        self.drift.anchored_anew(moved)
+        return moved

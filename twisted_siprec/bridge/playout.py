@@ -30,10 +30,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..audio.codec import Decoder
-from ..audio.g711 import G711Decoder, encoded
 from ..audio.samples import NO_SAMPLES, Samples
 from .composition import Missing, Piece, Played, composed, mute, named
 from .course import Run
+from .forms import FORMS, form_of, rewritten
 from .restoration import Restoration, Span
 from .timeline import UNITS_PER_MS, units_per_sample
 
@@ -62,6 +62,10 @@ class Placed(NamedTuple):
     kind: Kind
     decoder: Decoder | None
     payload: bytes
+
+    def moved(self, units: int) -> Placed:
+        """The same, later by so much."""
+        return self._replace(position=self.position + units, end=self.end + units)
 
 
 class Playout:
@@ -125,6 +129,30 @@ class Playout:
         if self._restoration is not None:
             self._restoration.forget()
 
+    def quiet(self, end: int) -> bool:
+        """Whether nothing is to be heard before a place."""
+        losing = self._restoration is not None and self._restoration.losing
+        return not (losing or self._tail or any(known.position < end for known in self._pending))
+
+    def pull(self, run: int, units: int) -> None:
+        """Of a run nothing was played yet: all of it lies later by so much, earlier mostly."""
+        self._pending = [
+            known.moved(units) if known.run == run else known for known in self._pending
+        ]
+        self._sorted = False
+        ends = [known.end for known in self._pending]
+        self.newest = max(ends, default=self.newest)
+
+    def shift(self, units: int) -> None:
+        """The timeline lies later by so much from what was played on, and all that waits on it."""
+        self.played += units
+        self.newest += units
+        self._accounted += units
+        self._pending = [known.moved(units) for known in self._pending]
+        self._tail = [piece._replace(position=piece.position + units) for piece in self._tail]
+        if self._restoration is not None:
+            self._restoration.shift(units)
+
     def play(self, end: int, held: bool = False, muted: Sequence[Span] = ()) -> Played:
         """
         The audio up to ``end``, whatever came; of a held stream nothing is missed.
@@ -158,20 +186,18 @@ class Playout:
         return Played(self._rate, samples if audible else None, told, heard, replaced)
 
     def run(self) -> Run | None:
-        """What waits, where that goes on from what was played, packet by packet, in G.711."""
+        """What waits, where that goes on from what was played, packet by packet, in a line."""
         pending = self._pending
         decoder = pending[0].decoder if pending else None
-        if not isinstance(decoder, G711Decoder) or self._dry or self._noise or not self._sorted:
+        number = form_of(decoder)
+        if decoder is None or number is None or self._dry or self._noise or not self._sorted:
             return None
         if self._restoration is not None and self._restoration.losing:
             # What comes next is to be joined to what was concealed.
             return None
-        begun = self._begun(decoder)
-        if begun is None:
-            return None
-        octets_begun = encoded(begun, decoder.law)
-        if not np.array_equal(decoder.decode(octets_begun), begun):
-            # It is what another codec left behind.
+        form, rest = FORMS[number], self._begun(decoder)
+        octets_begun = rewritten(form, rest, decoder) if rest is not None else None
+        if rest is None or octets_begun is None:
             return None
         place, sequence = self._accounted, self._sequence
         for packet in pending:
@@ -184,17 +210,22 @@ class Playout:
             return None
         if any(len(payload) != octets for payload in payloads):
             return None
+        if form.octets_of(form.samples_of(octets)) != octets:
+            return None
         return Run(
-            law=decoder.law,
-            rate=decoder.rate,
+            form=number,
+            decoder=decoder,
             packet_octets=octets,
+            ticks=decoder.ticks(payloads[0]),
+            lasts=pending[0].end - pending[0].position,
             octets=octets_begun + b"".join(payloads),
             sequence=sequence,
             end=place,
             last_sample=self._last_sample,
+            ahead=rest if form.decoded is None else NO_SAMPLES,
         )
 
-    def _begun(self, decoder: G711Decoder) -> Samples | None:
+    def _begun(self, decoder: Decoder) -> Samples | None:
         """The rest of the packet that was played in part; None where there is more to it."""
         unit = units_per_sample(decoder.rate)
         if decoder.rate != self._rate or len(self._tail) > 1:
@@ -206,21 +237,25 @@ class Playout:
             return None
         return rest.samples
 
-    def take_back(self, played: int, run: Run, decoder: Decoder) -> None:
+    def take_back(self, played: int, run: Run) -> None:
         """All was played up to a place, and this waits; the anchoring is still the same."""
-        unit = units_per_sample(run.rate)
-        whole, begun = divmod(len(run.octets), run.packet_octets)
-        lasts = run.packet_octets * unit
+        decoder, lasts = run.decoder, run.lasts
+        ahead = FORMS[run.form].octets_of(len(run.ahead))
+        begun = len(run.octets) % run.packet_octets
+        # A packet is decoded as a whole here, or not yet.
+        begun += max(-(-(ahead - begun) // run.packet_octets), 0) * run.packet_octets
+        whole = (len(run.octets) - begun) // run.packet_octets
         self.played, self.newest = played, max(self.newest, run.end)
-        self._accounted = played + begun * unit
+        self._accounted = played + begun * lasts // run.packet_octets
         self._sequence = run.sequence - whole
         self._last_sample = run.last_sample
         self._decoder = decoder
         if self._restoration is not None:
-            self._restoration.remember(decoder.decode(run.before), run.rate)
+            self._restoration.remember(run.before, decoder.rate)
         self._tail = []
         if begun:
-            self._tail.append(Piece(played, run.rate, decoder.decode(run.octets[:begun])))
+            rest = np.concatenate([run.ahead, decoder.decode(run.octets[ahead:begun])])
+            self._tail.append(Piece(played, decoder.rate, rest))
         self._pending = [
             Placed(
                 position=self._accounted + number * lasts,
@@ -271,7 +306,7 @@ class Playout:
                             Piece(position, decoder.rate, decoder.decode(b"".join(payloads)))
                         )
                         self._decoder, decoder = decoder, None
-                    pieces += self._replaced(*lost, lost[1], start)
+                    pieces += self._replaced(*lost, packet, start)
             if packet.decoder is None:
                 continue
             if packet.decoder is decoder and packet.position == end and decoder.joins:
@@ -318,11 +353,14 @@ class Playout:
             self._dry = False
         return lost_span
 
-    def _replaced(self, begin: int, end: int, until: int, start: int) -> list[Piece]:
+    def _replaced(self, begin: int, end: int, following: Placed, start: int) -> list[Piece]:
         """What a decoder has in the place of a loss, unless a part was played as silence."""
         if self._restoration is None or begin < start:
             return []
-        audio = self._restoration.lose(begin, end, until, self._decoder)
+        alike = following.decoder is self._decoder
+        audio = self._restoration.lose(
+            begin, end, following.position, self._decoder, following.payload if alike else b""
+        )
         if self._decoder is None or not len(audio):
             return []
         return [Piece(begin, self._decoder.rate, audio, came=False)]
@@ -335,21 +373,21 @@ class Playout:
         before = self._accounted
         if before >= end:
             return []
-        until = self._lost_until()
+        following = self._after_loss()
         if self._noise:
             self._accounted = end
-        elif until is not None:
+        elif following is not None:
             missing.append(Missing(before, end, "rtp_loss"))
             self._accounted = end
-            return self._replaced(before, end, until, start)
+            return self._replaced(before, end, following, start)
         elif self._dry or end - before > self._quiet:
             missing.append(Missing(before, end, "no_packets"))
             self._accounted = end
             self._dry = True
         return []
 
-    def _lost_until(self) -> int | None:
-        """Where the next packet lies, if it is here, and shows that all before it was lost."""
+    def _after_loss(self) -> Placed | None:
+        """The next packet, if it is here, and shows that all before it was lost."""
         if self._restoration is None or self._dry or not self._pending:
             return None
         following = self._pending[0]
@@ -358,4 +396,4 @@ class Playout:
             return None
         spans = following.position - self._accounted
         each = following.end - following.position or spans
-        return following.position if spans <= lost * each + self._quiet else None
+        return following if spans <= lost * each + self._quiet else None

@@ -1,19 +1,11 @@
 """
-Values of the media plane as octets and back, for the spool: an entry of a
-backlog, the start of a stream, and where it stands.
-
-Only what a frozen dataclass declares is written, as JSON; nothing that is read
-can be anything else than the type that it is read as.
+Entries of a backlog as octets and back, for the spool. What is no audio is written as
+:mod:`~twisted_siprec.wire` does.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import fields, is_dataclass
-from enum import Enum
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from ..dialects.base import (
     Audio,
@@ -28,10 +20,9 @@ from ..dialects.base import (
     Synchronisation,
 )
 from ..plan import ParticipantEvent
+from ..wire import RecordError, from_octets, to_octets
+from .entries import Entry, Sound, Word
 from .gaps import Span
-from .replay import Entry, Sound, Word
-
-T = TypeVar("T")
 
 _EVENTS: dict[str, type[Any]] = {
     kind.__name__: kind
@@ -48,81 +39,6 @@ _EVENTS: dict[str, type[Any]] = {
     )
 }
 _SOUND, _SPAN, _WORD = range(3)
-
-
-class RecordError(Exception):
-    """The octets are not what was written."""
-
-
-def to_octets(value: object) -> bytes:
-    """A frozen dataclass as JSON."""
-    return json.dumps(_packed(value), separators=(",", ":")).encode()
-
-
-def from_octets(kind: type[T], octets: bytes) -> T:
-    """The same again. :exc:`RecordError` where it is not one of these."""
-    try:
-        value: T = _unpacked(kind, json.loads(octets))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RecordError(f"no {kind.__name__}: {error}") from error
-    return value
-
-
-def _packed(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _packed(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple):
-        return [_packed(each) for each in value]
-    return value
-
-
-def _unpacked(kind: Any, found: Any) -> Any:
-    origin = get_origin(kind)
-    if origin in (Union, UnionType):
-        if found is None:
-            return None
-        [kind] = [each for each in get_args(kind) if each is not NoneType]
-        return _unpacked(kind, found)
-    if origin is tuple:
-        return _tuple(get_args(kind), found)
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = _hints(kind)
-        if not isinstance(found, dict):
-            raise TypeError("an object expected")
-        # A field that is not there has its default: it is younger than the record.
-        return kind(
-            **{name: _unpacked(hints[name], found[name]) for name in hints if name in found}
-        )
-    if issubclass(kind, Enum):
-        return kind(found)
-    if not isinstance(found, (int, float) if kind is float else kind):
-        raise TypeError(f"{kind.__name__} expected")
-    return found
-
-
-def _tuple(kinds: tuple[Any, ...], found: Any) -> tuple[Any, ...]:
-    if not isinstance(found, list):
-        raise TypeError("a list expected")
-    if kinds[-1] is Ellipsis:
-        return tuple(_unpacked(kinds[0], each) for each in found)
-    return tuple(_unpacked(kind, each) for kind, each in zip(kinds, found, strict=True))
-
-
-@cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
-# --- entries of a backlog ---------------------------------------------------------
-
-
-def end_of(entry: Entry) -> int:
-    """The position after it."""
-    if isinstance(entry, Sound):
-        return entry.position + entry.audio.samples
-    return entry.end if isinstance(entry, Span) else entry.position
 
 
 def entry_to_octets(entry: Entry) -> bytes:

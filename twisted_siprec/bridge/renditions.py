@@ -63,10 +63,6 @@ class Track:
         if sum(part.samples for part in self._parts) >= self._whole:
             self.flush()
 
-    def carry_whole(self, audio: Audio) -> None:
-        """The next audio, a message by itself, where nothing is being gathered."""
-        self._items.append(audio)
-
     def _add_gap(self, gap: Gap) -> None:
         """Gaps that follow each other and say the same are one."""
         for number, known in enumerate(self._gaps):
@@ -114,6 +110,8 @@ class Rendition:
         self.rate = rate
         self.tracks: dict[int | None, Track] = {}
         "By the index of the channel where the layout is separate; else under None."
+        self.started_at: float | None = None
+        "POSIX seconds of position 0, once it has one."
         self._unit = units_per_sample(rate)
         self._begin = begin
 

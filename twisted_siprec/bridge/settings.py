@@ -35,9 +35,14 @@ class MediaSettings:
     spread_slots: int = 3
     "Over how many slots the chunks of bridges that start together are spread."
     poll_ms: int = 20
-    "How often the sockets of a bridge are looked at that waits for its first packet."
+    """
+    How often the sockets of a bridge are looked at that waits for its first packet: at
+    first; less and less often later, once a chunk at least.
+    """
     jitter_ms: int = 60
     "How long after its end a chunk is played, for packets to come."
+    jitter_max_ms: int = 250
+    "How long it may wait at most, where packets are seen to come later."
     start_timeout_s: float = 2.0
     "Without any packet, the clock of a bridge starts after this."
     quiet_ms: int = 60
@@ -51,13 +56,19 @@ class MediaSettings:
     late_s: float = 0.5
     "A source of which every packet is late for this long begins anew."
     drift_window_s: float = 5.0
-    drift_tolerance_ms: int = 15
+    drift_tolerance_ms: int = 2
+    "How far a source's clock may run away before its audio follows."
     silent_after_s: float = 10.0
     "An active stream without packets for this long is reported."
     relatch_after_s: float = 2.0
     "Another address is heard after the latched one was silent for this long."
     expect_signalled_source: bool = False
     "Only RTP from the host that the SDP names is heard."
+
+    handshake_timeout_s: float = 10.0
+    "How long a DTLS handshake may take, and may be waited for until that is told."
+    max_handshakes: int = 200
+    "DTLS handshakes under way at a time; who comes later has to come again."
 
     sync_every_s: float = 5.0
     rtcp_interval_s: float = 5.0

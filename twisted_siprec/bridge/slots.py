@@ -3,13 +3,23 @@ When each bridge of the plane is due: a wheel of short slots.
 
 The number of a slot comes from the clock and never from counting, so that a
 stall is made up for, and no bridge waits for another. Each bridge is seen once
-a chunk; those that begin together are spread over some slots, so that the load
-is even.
+a chunk, in slots of one **phase**: where the wheel is, counted by that chunk. A
+bridge that begins takes the phase with the fewest others of the few that it may
+have, so that the load stays even as calls come and go.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from math import ceil
+from typing import NamedTuple
+
+
+class _Round(NamedTuple):
+    """Every so many slots, beginning with one of the first of them."""
+
+    slots: int
+    phase: int
 
 
 class Slots:
@@ -20,29 +30,61 @@ class Slots:
         self._spread = max(spread, 1)
         self._due: dict[int, list[str]] = {}
         self._slot_of: dict[str, int] = {}
+        self._rounds: dict[str, _Round] = {}
+        "Of those that come again and again."
+        self._load: Counter[_Round] = Counter()
 
     def __len__(self) -> int:
         return len(self._slot_of)
 
-    def schedule(self, key: str, deadline: float, spread: bool = False) -> float:
+    def schedule(self, key: str, deadline: float) -> None:
+        """See to a key in the first slot after its deadline."""
+        slot = self._first(deadline)
+        known = self._rounds.get(key)
+        if known is not None and slot % known.slots != known.phase:
+            self._turn(key, known.slots, slot)
+        self._put(key, slot)
+
+    def begin(self, key: str, deadline: float, every_s: float) -> float:
         """
-        See to a key in the first slot after its deadline, or, to spread those
-        that begin together, in the emptiest of the first few. Gives the seconds
-        by which that is later than the first slot.
+        See to a key from now on every so often: in the first slot after its deadline
+        or one of the few after that, whichever has the fewest others in the long
+        run. Gives the seconds by which that is later than the first slot.
         """
-        self.cancel(key)
-        # A deadline on the edge of a slot is not to slip into the next by rounding.
-        slot = ceil(deadline / self._slot_s - 1e-6)
-        first = slot
-        if spread:
-            choice = range(slot, slot + self._spread)
-            slot = min(choice, key=lambda number: len(self._due.get(number, ())))
-        self._due.setdefault(slot, []).append(key)
-        self._slot_of[key] = slot
+        first = self._first(deadline)
+        self._forget_round(key)
+        slot = min(range(first, first + self._spread), key=self._load_of)
+        self._turn(key, max(round(every_s / self._slot_s), 1), slot)
+        self._put(key, slot)
         return (slot - first) * self._slot_s
 
-    def cancel(self, key: str) -> None:
-        """Forget a key."""
+    def _first(self, deadline: float) -> int:
+        # A deadline on the edge of a slot is not to slip into the next by rounding.
+        return ceil(deadline / self._slot_s - 1e-6)
+
+    def _load_of(self, slot: int) -> int:
+        """How many come in a slot, now and at all times."""
+        return sum(n for known, n in self._load.items() if slot % known.slots == known.phase)
+
+    def _turn(self, key: str, slots: int, slot: int) -> None:
+        """A key comes every so many slots, in this one among others."""
+        self._forget_round(key)
+        self._rounds[key] = known = _Round(slots, slot % slots)
+        self._load[known] += 1
+
+    def _forget_round(self, key: str) -> None:
+        known = self._rounds.pop(key, None)
+        if known is not None:
+            self._load[known] -= 1
+            if not self._load[known]:
+                del self._load[known]
+
+    def _put(self, key: str, slot: int) -> None:
+        self._take_out(key)
+        self._due.setdefault(slot, []).append(key)
+        self._slot_of[key] = slot
+
+    def _take_out(self, key: str) -> None:
         slot = self._slot_of.pop(key, None)
         if slot is None:
             return
@@ -50,6 +92,11 @@ class Slots:
         keys.remove(key)
         if not keys:
             del self._due[slot]
+
+    def cancel(self, key: str) -> None:
+        """Forget a key."""
+        self._take_out(key)
+        self._forget_round(key)
 
     def next_deadline(self) -> float | None:
         """When the next slot begins in which anything is due."""

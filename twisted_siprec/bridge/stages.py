@@ -1,9 +1,9 @@
 """
-The way of many packets at once: expect, keep, decode.
+The way of many packets at once: expect, unprotect, keep, decode.
 
-Pure functions over the table and one round of reading. A stage never does
-anything unusual: :func:`expected` says whose packets are just what they should
-be, and only those go on.
+Functions over the table and one round of reading. A stage never does anything
+unusual: :func:`expected` says whose packets are just what they should be, and
+:func:`unprotect` whose are genuine, and only those go on.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio.g711 import pairs_decoded
+from ..audio.samples import Samples
 from .batch import HEADER_OCTETS, PacketBuffer
-from .table import LAWS, LINE_OCTETS, NEVER, ROOM_OCTETS, Rows, StreamTable
+from .forms import FORMS, Form
+from .table import NEVER, NOBODY, Rows, StreamTable, past_samples
 from .timeline import UNITS_PER_SECOND
 
 _MARKER = np.uint32(0xFF7FFFFF)
 "All of the header's first word but the marker, which means nothing to us."
-_PAIRS = tuple(pairs_decoded(law) for law in LAWS)
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ def expected(
     number = np.arange(used) - starts[of]
     heads = buffer.heads[:used]
     first = table.first[row] | (table.sequence[row] + number & 0xFFFF).astype(np.uint32)
-    timestamp = table.timestamp[row] + (number * table.octets[row]).astype(np.uint32)
+    timestamp = table.timestamp[row] + (number * table.ticks[row]).astype(np.uint32)
     arrived_at = buffer.arrived_at[:used]
     since = (arrived_at - table.opened_at[row]) * UNITS_PER_SECOND
     arrival = since.astype(np.int64)
@@ -93,12 +93,33 @@ def expected(
         & (buffer.names[:used] == table.names[row]).all(axis=1)
         & (transit >= -far)
     )
-    good = table.fill[rows] - table.lead[rows] + counts * table.octets[rows] <= ROOM_OCTETS
+    waiting = table.fill[rows] - table.lead[rows] + counts * table.octets[rows]
+    good = (waiting <= table.room[rows] - table.past[rows]) & (rows != NOBODY)
     if not as_expected.all():
         good[of[~as_expected]] = False
     return Arrivals(
         rows, counts, starts, of, number, slice(0, used), arrived_at, arrival, transit, good
     )
+
+
+def unprotect(table: StreamTable, buffer: PacketBuffer, came: Arrivals) -> None:
+    """
+    Take off what protects the packets of good rows, where they lie. A row is good
+    no more where one is not genuine; those before it are marked as opened.
+    """
+    wanted = table.protected[came.rows] & came.good & (came.counts > 0)
+    if not wanted.any():
+        return
+    opened = buffer.opened
+    for number in np.flatnonzero(wanted).tolist():
+        first, count = int(came.starts[number]), int(came.counts[number])
+        course = table.courses[came.rows[number]]
+        if course is None or course.protection is None:
+            continue
+        genuine = buffer.protected.unprotect(course.protection.session, first, count)
+        opened[first : first + genuine] = True
+        if genuine < count:
+            came.good[number] = False
 
 
 def keep(table: StreamTable, buffer: PacketBuffer, came: Arrivals) -> list[int]:
@@ -109,13 +130,13 @@ def keep(table: StreamTable, buffer: PacketBuffer, came: Arrivals) -> list[int]:
     rows, counts = came.rows, came.counts
     octets = table.octets[rows]
     added = counts * octets
-    full = table.fill[rows] + added > LINE_OCTETS
+    full = table.fill[rows] + added > table.room[rows]
     if full.any():
         table.make_room(rows[full])
     _copy(table, buffer, came, octets)
     table.fill[rows] += added
     table.sequence[rows] += counts
-    table.timestamp[rows] += added.astype(np.uint32)
+    table.timestamp[rows] += (counts * table.ticks[rows]).astype(np.uint32)
     table.place[rows] += counts * table.lasts[rows]
     table.taken[rows] += counts
     heard = counts > 0
@@ -129,14 +150,18 @@ def keep(table: StreamTable, buffer: PacketBuffer, came: Arrivals) -> list[int]:
 
 def _copy(table: StreamTable, buffer: PacketBuffer, came: Arrivals, octets: Rows) -> None:
     """Payloads to the ends of their lines, all of one length at once."""
-    ends = came.rows * LINE_OCTETS + table.fill[came.rows]
+    ends = table.base[came.rows] + table.fill[came.rows]
     to = ends[came.of] + came.number * octets[came.of]
-    payloads = buffer.octets[came.packets]
     lengths = np.unique(octets)
     for length in lengths.tolist():
-        chosen = slice(None) if len(lengths) == 1 else octets[came.of] == length
+        payloads = buffer.octets[:, HEADER_OCTETS : HEADER_OCTETS + length]
         lines = table.windows(length)
-        lines[to[chosen]] = payloads[chosen, HEADER_OCTETS : HEADER_OCTETS + length]
+        if len(lengths) == 1:
+            lines[to] = payloads[came.packets]
+            continue
+        chosen = np.flatnonzero(octets[came.of] == length)
+        packets = chosen if isinstance(came.packets, slice) else came.packets[chosen]
+        lines[to[chosen]] = payloads[packets]
 
 
 def _measure(table: StreamTable, came: Arrivals) -> None:
@@ -160,14 +185,16 @@ def _measure(table: StreamTable, came: Arrivals) -> None:
 
 
 def _watch(table: StreamTable, came: Arrivals) -> list[int]:
-    """The least delay of each row; where a window is over, the packets one by one."""
+    """The least and greatest delay of each row; where a window is over, packet by packet."""
     rows, starts = came.rows, came.starts
     over = np.maximum.reduceat(came.arrival, starts) >= table.until[rows]
     least = np.minimum(table.least[rows], np.minimum.reduceat(came.transit, starts))
+    most = np.maximum(table.most[rows], np.maximum.reduceat(came.transit, starts))
     if not over.any():
-        table.least[rows] = least
+        table.least[rows], table.most[rows] = least, most
         return []
-    table.least[rows[~over]] = least[~over]
+    going_on = ~over
+    table.least[rows[going_on]], table.most[rows[going_on]] = least[going_on], most[going_on]
     for number in np.flatnonzero(over).tolist():
         _observe(table, came, number)
     return [int(row) for row in rows[over]]
@@ -180,31 +207,64 @@ def _observe(table: StreamTable, came: Arrivals, number: int) -> None:
     drift = stream.drift if stream is not None else None
     if drift is None or drift.until is None:
         return
-    least = int(table.least[row])
+    least, most = int(table.least[row]), int(table.most[row])
     drift.least = None if least == NEVER else least + drift.moved
+    drift.most = None if most == -NEVER else most + drift.moved
     own = slice(came.starts[number], came.starts[number] + came.counts[number])
     for transit, arrival in zip(
         came.transit[own].tolist(), came.arrival[own].tolist(), strict=True
     ):
         drift.observe(transit, arrival)
     table.least[row] = NEVER if drift.least is None else drift.least - drift.moved
+    table.most[row] = -NEVER if drift.most is None else drift.most - drift.moved
     table.until[row] = drift.until
 
 
-def decoded(table: StreamTable, rows: Rows, octets: int) -> NDArray[np.int16]:
-    """The next octets of each row as samples, one row each."""
-    waiting = table.windows(octets)[rows * LINE_OCTETS + table.lead[rows]].view(np.uint16)
-    laws = table.law[rows]
-    samples: NDArray[np.int16]
-    if (laws == laws[0]).all():
-        samples = _PAIRS[laws[0]].take(waiting).view(np.int16)
+def decoded(table: StreamTable, rows: Rows, count: int) -> NDArray[np.int16]:
+    """The next samples of each row, so many of each, one row each."""
+    forms = table.form[rows]
+    present = np.unique(forms).tolist()
+    if len(present) == 1:
+        samples = _decoded_alike(table, rows, FORMS[present[0]], count)
     else:
-        samples = np.empty((len(rows), octets), dtype=np.int16)
-        for law, pairs in enumerate(_PAIRS):
-            samples[laws == law] = pairs.take(waiting[laws == law]).view(np.int16)
-    table.lead[rows] += octets
+        samples = np.empty((len(rows), count), dtype=np.int16)
+        for number in present:
+            chosen = forms == number
+            samples[chosen] = _decoded_alike(table, rows[chosen], FORMS[number], count)
+    table.lead[rows] += table.chunk[rows]
     table.last_sample[rows] = samples[:, -1]
     return samples
+
+
+def _decoded_alike(table: StreamTable, rows: Rows, form: Form, count: int) -> NDArray[np.int16]:
+    """Those of rows of one form."""
+    if form.decoded is not None:
+        lines = table.windows(form.octets_of(count))
+        return form.decoded(lines[table.base[rows] + table.lead[rows]])
+    samples = np.empty((len(rows), count), dtype=np.int16)
+    for number, row in enumerate(rows.tolist()):
+        samples[number] = played = _decoded_alone(table, row, form, count)
+        course = table.courses[row]
+        if course is not None:
+            past = past_samples(course.run.decoder.rate)
+            before = played if len(played) >= past else np.concatenate((table.before[row], played))
+            table.before[row] = before[-past:].copy()
+    return samples
+
+
+def _decoded_alone(table: StreamTable, row: int, form: Form, count: int) -> Samples:
+    """Those of one row, of which some may be decoded already."""
+    ahead, lead = table.ahead[row], int(table.lead[row])
+    course = table.courses[row]
+    if course is None:
+        return np.zeros(count, dtype=np.int16)
+    decode = course.run.decoder.decode
+    if not len(ahead):
+        return decode(table.line(row, lead, lead + form.octets_of(count)).tobytes())
+    begun, table.ahead[row] = ahead[:count], ahead[count:]
+    taken = form.octets_of(len(begun))
+    octets = table.line(row, lead + taken, lead + form.octets_of(count)).tobytes()
+    return np.concatenate((begun, decode(octets)))
 
 
 def side_by_side(samples: NDArray[np.int16], width: int) -> NDArray[np.int16]:

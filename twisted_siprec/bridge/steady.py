@@ -1,11 +1,12 @@
 """
-The bridges of which every stream is on course, played together.
+The bridges of which streams are on course, played together.
 
-A bridge is **steady** while all its streams are rows of the table. As long as
-what comes is what was expected, a whole slot of bridges goes through each stage
-at once. The first thing that is not sends its bridge back to the plain path,
-with all that it needs to go on as if it had never been away; when all goes as
-it should again, the bridge comes back.
+A bridge that is **steady** is read and stepped together with others. Each of its
+streams that goes as it should is a row of the table, and goes through each stage
+with all other rows. One of which something else came leaves the table, with all
+that it needs to go on as if it had never been away, and takes the plain path
+beside the others of its bridge; when all goes as it should again, mostly after a
+chunk or two, it comes back. So does one that is silent.
 """
 
 from __future__ import annotations
@@ -15,47 +16,142 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from ..plan import Address
+from ..rtp.datagram import Datagram
 from .batch import PacketBuffer
 from .bridge import Bridge
 from .composition import Played
 from .course import Course
+from .forms import FORMS
 from .settings import MediaSettings
-from .stages import Arrivals, decoded, expected, keep, side_by_side
-from .table import LINE_OCTETS, MIN_PACKET_OCTETS, ROOM_OCTETS, Rows, StreamTable
-from .timeline import UNITS_PER_SECOND
+from .stages import Arrivals, decoded, expected, keep, side_by_side, unprotect
+from .table import MAX_LINE_OCTETS, NOBODY, Past, StreamTable, line_octets, past_samples
+from .timeline import UNITS_PER_SECOND, units_per_sample
+
+NameOf = Callable[[Address], bytes | None]
+"An address as the system has it; None where that cannot be told."
+
+_SHORT_CHUNKS = 4
+"Whoever stays for less waits twice as long before the next time, …"
+_MAX_PATIENCE = 16
+"… but no longer than so many chunks."
+
+
+class _Seat:
+    """A stream of a steady bridge: its row, or when it may have one."""
+
+    __slots__ = (
+        "has_all",
+        "index",
+        "past",
+        "patience",
+        "rate",
+        "row",
+        "samples",
+        "since",
+        "wait",
+    )
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.row = NOBODY
+        self.rate = self.samples = 0
+        "Hz, and samples of a chunk, while it has a row."
+        self.since = 0
+        "The place from which on it has it."
+        self.past: Past | None = None
+        "Before the chunk that is decoded, and waits."
+        self.has_all = False
+        "It has lost its row with all that came of it in this step."
+        self.patience = 1
+        self.wait = 0
+        "Chunks until it may come back."
 
 
 class SteadyBridge:
-    """A bridge in the table."""
+    """A bridge that steps together with others."""
 
-    def __init__(self, bridge: Bridge, table: StreamTable, rows: Mapping[int, int]) -> None:
-        """:param rows: the row of each stream by its index, in the order of playing."""
+    def __init__(self, bridge: Bridge, table: StreamTable) -> None:
         self.bridge = bridge
-        self.rows = rows
-        self.indexes = tuple(rows)
-        self.numbers = tuple(rows.values())
-        self.direct = bridge.takes_interleaved(self.indexes)
-        "Its consumers take the rows side by side, as they are."
-        self.octets = bridge.chunk_samples(8000)
-        "Of a chunk of one stream."
+        self.indexes = bridge.order()
+        "Its streams, in the order of playing."
+        self.seats = tuple(_Seat(index) for index in self.indexes)
+        self.played: dict[int, Played] | None = None
+        "The next chunk of the rows, while it waits for that of the other streams."
+        self.steady = True
+        "Whether it still steps together with others."
+        self.whole = False
+        "All streams are rows."
+        self.side_by_side = False
+        "And its consumers take the rows side by side, as they are."
         self._table = table
 
     @property
-    def steady(self) -> bool:
-        """Whether it is still in the table."""
-        return bool(self.numbers)
+    def rows(self) -> list[int]:
+        """The row of each stream."""
+        return [seat.row for seat in self.seats]
 
     def settle(self) -> None:
         """Tell the streams what came, as for statistics."""
-        for row in self.numbers:
-            self._table.settle(row)
+        for seat in self.seats:
+            if seat.row != NOBODY:
+                self._table.settle(seat.row)
 
     def release(self) -> None:
-        """Back to the plain path."""
-        numbers, self.numbers = self.numbers, ()
-        for row in numbers:
-            self._table.release(row, self.bridge.played)
+        """Back to the plain path, with all streams."""
+        self._unplay()
+        for seat in self.seats:
+            self._let_go(seat)
+        self.whole = self.side_by_side = self.steady = False
         self.bridge.left_steady()
+
+    def part(self, seat: _Seat, has_all: bool) -> None:
+        """One stream takes the plain path."""
+        seat.has_all = has_all
+        stayed = (self.bridge.played - seat.since) // self.bridge.chunk
+        seat.patience = min(2 * seat.patience, _MAX_PATIENCE) if stayed < _SHORT_CHUNKS else 1
+        seat.wait = seat.patience - 1
+        self._let_go(seat)
+        self.whole = self.side_by_side = False
+
+    def _let_go(self, seat: _Seat) -> None:
+        row, seat.row = seat.row, NOBODY
+        if row != NOBODY:
+            self._table.release(row, self.bridge.played)
+
+    def seat(self, seat: _Seat, course: Course, name: bytes, room: int) -> None:
+        """A stream comes (back) into the table."""
+        bridge = self.bridge
+        seat.rate = course.run.decoder.rate
+        seat.samples = bridge.chunk_samples(seat.rate)
+        stream = bridge.streams[seat.index]
+        seat.row = self._table.adopt(stream, course, name, seat.samples, room)
+        seat.since = bridge.played
+        self.whole = all(each.row != NOBODY for each in self.seats)
+        alike = self.whole and all(each.rate == seat.rate for each in self.seats)
+        self.side_by_side = alike and bridge.takes_interleaved(self.indexes, seat.rate)
+
+    def go_on(self, came: Mapping[int, Sequence[Datagram]], now: float) -> None:
+        """The streams that have no rows take what came, and the chunk is played."""
+        bridge = self.bridge
+        bridge.receive_beside(came)
+        if bridge.deadline > now:
+            # For what came late, all wait a little longer from now on.
+            self._unplay()
+        elif self.played is not None:
+            played, self.played = self.played, None
+            bridge.play_beside(played, now)
+        if bridge.deadline <= now:
+            bridge.expire(now)
+        else:
+            bridge.look_beside([seat.index for seat in self.seats if seat.row == NOBODY], now)
+
+    def _unplay(self) -> None:
+        """The chunk that waits is not played now."""
+        played, self.played = self.played, None
+        for seat in self.seats:
+            past, seat.past = seat.past, None
+            if past is not None and seat.row != NOBODY and played and seat.index in played:
+                self._table.unplay(seat.row, played[seat.index].samples, past)
 
 
 class SteadyPlane:
@@ -65,149 +161,149 @@ class SteadyPlane:
         self.table = StreamTable()
         self.buffer = PacketBuffer(settings.max_batch_packets, settings.max_datagram_octets)
         self._max_catch_up = settings.max_catch_up
+        self._max_pending = settings.max_pending_packets
         self._far = int(settings.reanchor_s * UNITS_PER_SECOND)
-        self._able = (
-            settings.max_batch_packets > 0
-            and settings.max_pending_packets * MIN_PACKET_OCTETS >= LINE_OCTETS
-        )
-        self._ahead_octets = 8 * (settings.jitter_ms + 200)
+        self._able = settings.max_batch_packets > 0
+        self._ahead_ms = max(settings.jitter_ms, settings.jitter_max_ms) + 200
 
-    def adopt(self, bridge: Bridge, name: Callable[[Address], bytes | None]) -> SteadyBridge | None:
-        """
-        Take a bridge into the table, if all goes as it should in it.
-
-        :param name: an address as the system has it; None where that cannot be told.
-        """
-        courses = bridge.courses() if self._able else None
-        if courses is None:
+    def adopt(self, bridge: Bridge, name: NameOf) -> SteadyBridge | None:
+        """Take a bridge in, if all goes as it should in one of its streams at least."""
+        if not self._able or not bridge.may_be_steady:
             return None
-        chunk = bridge.chunk_samples(8000)
-        names = {index: name(course.source) for index, course in courses.items()}
-        if not all(self._fits(course, chunk) for course in courses.values()):
+        steady = SteadyBridge(bridge, self.table)
+        self.widen(steady, name)
+        if not any(steady.rows):
             return None
-        known = {index: octets for index, octets in names.items() if octets is not None}
-        if len(known) < len(courses):
-            return None
-        rows = {
-            index: self.table.adopt(bridge.streams[index], course, known[index])
-            for index, course in courses.items()
-        }
-        steady = SteadyBridge(bridge, self.table, rows)
         bridge.enter_steady(steady)
         return steady
 
-    def _fits(self, course: Course, chunk: int) -> bool:
-        """Whether the packets of a stream, and what waits of them, have room."""
-        run = course.run
-        if run.rate != 8000 or run.packet_octets < MIN_PACKET_OCTETS:
-            return False
-        if 12 + run.packet_octets > self.buffer.max_octets:
-            return False
-        return len(run.octets) + chunk + self._ahead_octets <= ROOM_OCTETS
+    def widen(self, steady: SteadyBridge, name: NameOf) -> None:
+        """Take the streams into the table that are not there, and may be."""
+        for seat in steady.seats:
+            if seat.row != NOBODY:
+                continue
+            if seat.wait:
+                seat.wait -= 1
+                continue
+            course = steady.bridge.course(seat.index)
+            if course is None:
+                continue
+            room, named = self._room(course, steady.bridge.chunk), name(course.source)
+            if room is not None and named is not None:
+                steady.seat(seat, course, named, room)
 
-    def step(
-        self, group: Sequence[SteadyBridge], counts: Sequence[int], now: float
-    ) -> list[SteadyBridge]:
+    def _room(self, course: Course, chunk: int) -> int | None:
+        """How long a line is that a stream needs; None where it cannot have one."""
+        run = course.run
+        form, rate = FORMS[run.form], run.decoder.rate
+        samples, rest = divmod(chunk, units_per_sample(rate))
+        if rest or samples % 2:
+            return None
+        growth = course.protection.growth_octets if course.protection is not None else 0
+        if 12 + run.packet_octets + growth > self.buffer.max_octets:
+            return None
+        ahead = samples + past_samples(rate) + rate * self._ahead_ms // 1000
+        room = line_octets(max(len(run.octets) + form.octets_of(ahead), form.octets_of(rate)))
+        if room > MAX_LINE_OCTETS or run.packet_octets * self._max_pending < room:
+            return None
+        return room
+
+    def step(self, group: Sequence[SteadyBridge], counts: Sequence[int], now: float) -> None:
         """
-        Take what lies in the buffer, and play what is due. A bridge for which
-        anything unexpected came is given back: it is steady no more, nothing was
-        taken of its packets, nothing played. Others leave for other reasons, with
-        all that came; they are to be looked after by their own
-        :meth:`.bridge.Bridge.expire`.
+        Take what lies in the buffer for the rows, and play what is due. A stream of
+        which anything unexpected came has no row afterwards: nothing was taken of
+        its packets. Where the next chunk waits for such streams
+        (:attr:`SteadyBridge.played`), :meth:`SteadyBridge.go_on` is to follow.
 
         :param counts: how many packets came for each stream of each bridge.
         """
-        rows = np.array([row for one in group for row in one.numbers], dtype=np.intp)
-        came = expected(self.table, self.buffer, rows, np.array(counts, dtype=np.intp), self._far)
-        odd: list[SteadyBridge] = []
+        table, buffer = self.table, self.buffer
+        rows = np.array([row for one in group for row in one.rows], dtype=np.intp)
+        came = expected(table, buffer, rows, np.array(counts, dtype=np.intp), self._far)
+        unprotect(table, buffer, came)
         if not came.good.all():
-            group, odd, came = self._sort_out(group, came)
-        over = keep(self.table, self.buffer, came) if group else []
+            self._part(group, came)
+            came = came.only(came.good)
+        over = keep(table, buffer, came)
         if over:
             self._follow_drift(group, over)
-        self._play([one for one in group if one.steady], now)
-        return odd
+        self._play(group, now)
 
-    def _sort_out(
-        self, group: Sequence[SteadyBridge], came: Arrivals
-    ) -> tuple[list[SteadyBridge], list[SteadyBridge], Arrivals]:
-        """Those whose packets are all as expected, and those of which one is not."""
-        expected_of = came.good.tolist()
-        good: list[SteadyBridge] = []
-        odd: list[SteadyBridge] = []
-        chosen: list[bool] = []
-        at = 0
+    def _part(self, group: Iterable[SteadyBridge], came: Arrivals) -> None:
+        """The streams of which something else came leave."""
+        good = iter(came.good.tolist())
         for one in group:
-            width = len(one.numbers)
-            whole = all(expected_of[at : at + width])
-            chosen += [whole] * width
-            at += width
-            if whole:
-                good.append(one)
-            else:
-                odd.append(one)
-                one.release()
-        return good, odd, came.only(np.array(chosen, dtype=np.bool_))
+            for seat in one.seats:
+                if not next(good) and seat.row != NOBODY:
+                    one.part(seat, has_all=False)
 
     def _follow_drift(self, group: Iterable[SteadyBridge], over: list[int]) -> None:
-        """A stream that is to be moved along the timeline is not steady while it moves."""
+        """A stream that is to be moved along the timeline has no row while it moves."""
         for one in group:
-            if not set(over).isdisjoint(one.numbers) and any(
-                stream.drift is not None and stream.drift.slips
-                for stream in one.bridge.streams.values()
-            ):
-                one.release()
+            for seat in one.seats:
+                if seat.row in over:
+                    drift = one.bridge.streams[seat.index].drift
+                    if drift is not None and drift.slips:
+                        one.part(seat, has_all=True)
 
     # --- playing ---
 
-    def _play(self, group: list[SteadyBridge], now: float) -> None:
-        """Chunk after chunk, for all that are due."""
+    def _play(self, group: Sequence[SteadyBridge], now: float) -> None:
+        """Chunk after chunk, for all that are due; those of which streams are missing, one."""
         for _ in range(self._max_catch_up):
-            by_shape: dict[tuple[int, int], list[SteadyBridge]] = {}
-            for one in group:
-                if one.bridge.deadline <= now:
-                    shape = one.octets, len(one.numbers) if one.direct else 0
-                    by_shape.setdefault(shape, []).append(one)
-            group = []
-            for (octets, width), alike in by_shape.items():
-                group += self._play_alike(alike, octets, width)
+            group = [one for one in group if one.played is None and one.bridge.deadline <= now]
             if not group:
                 break
+            self._part_lacking(group)
+            alike: dict[tuple[int, int], list[SteadyBridge]] = {}
+            other: list[SteadyBridge] = []
+            for one in group:
+                if one.side_by_side:
+                    shape = one.seats[0].samples, len(one.seats)
+                    alike.setdefault(shape, []).append(one)
+                else:
+                    other.append(one)
+            for (samples, width), bridges in alike.items():
+                self._play_alike(bridges, samples, width)
+            if other:
+                self._play_apart(other, now)
 
-    def _play_alike(self, group: list[SteadyBridge], octets: int, width: int) -> list[SteadyBridge]:
-        """One chunk of bridges of one shape; gives those that had it."""
-        rows = np.array([row for one in group for row in one.numbers], dtype=np.intp)
+    def _part_lacking(self, group: list[SteadyBridge]) -> None:
+        """The streams of which the whole chunk is not here leave."""
         table = self.table
-        missing = table.fill[rows] - table.lead[rows] < octets
-        if missing.any():
-            group, rows = self._complete(group, rows[missing])
-        if not group:
-            return []
-        samples = decoded(table, rows, octets)
-        if width:
-            together = side_by_side(samples, width)
-            for one, interleaved in zip(group, together, strict=True):
-                one.bridge.play_interleaved(interleaved.tobytes())
-            return group
-        at = 0
+        rows = np.array([row for one in group for row in one.rows], dtype=np.intp)
+        lacking = (table.fill[rows] - table.lead[rows] < table.chunk[rows]).tolist()
+        if True not in lacking:
+            return
+        lacks = iter(lacking)
         for one in group:
-            lasts = one.bridge.chunk
-            played = {
-                index: Played(8000, samples[at + number], (), lasts)
-                for number, index in enumerate(one.indexes)
-            }
-            at += len(one.indexes)
-            one.bridge.play_whole(played)
-        return group
+            for seat in one.seats:
+                if next(lacks):
+                    one.part(seat, has_all=True)
 
-    def _complete(
-        self, group: list[SteadyBridge], missing: Rows
-    ) -> tuple[list[SteadyBridge], Rows]:
-        """Those of which the whole chunk is here; the others leave."""
-        lacking = set(missing.tolist())
-        whole = [one for one in group if lacking.isdisjoint(one.numbers)]
+    def _play_alike(self, group: list[SteadyBridge], samples: int, width: int) -> None:
+        """One chunk of bridges of one shape, side by side."""
+        rows = np.array([row for one in group for row in one.rows], dtype=np.intp)
+        together = side_by_side(decoded(self.table, rows, samples), width)
+        for one, interleaved in zip(group, together, strict=True):
+            one.bridge.play_interleaved(interleaved.tobytes(), samples)
+
+    def _play_apart(self, group: list[SteadyBridge], now: float) -> None:
+        """One chunk of each row, for bridges that do something else with them."""
+        by_length: dict[int, list[tuple[dict[int, Played], _Seat, int]]] = {}
         for one in group:
-            if not lacking.isdisjoint(one.numbers):
-                one.release()
-        rows = [row for one in whole for row in one.numbers]
-        return whole, np.array(rows, dtype=np.intp)
+            played = one.played = {}
+            for seat in one.seats:
+                if seat.row != NOBODY:
+                    seat.past = None if one.whole else self.table.remembered(seat.row)
+                    seated = by_length.setdefault(seat.samples, [])
+                    seated.append((played, seat, one.bridge.chunk))
+        for samples, seated in by_length.items():
+            rows = np.array([seat.row for _, seat, _ in seated], dtype=np.intp)
+            apart = decoded(self.table, rows, samples)
+            for (played, seat, lasts), own in zip(seated, apart, strict=True):
+                played[seat.index] = Played(seat.rate, own, (), lasts)
+        for one in group:
+            if one.whole and one.played is not None:
+                played, one.played = one.played, None
+                one.bridge.play_beside(played, now)

@@ -9,24 +9,32 @@ timestamp where it belongs.
 from __future__ import annotations
 
 from collections.abc import Sequence as Items
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..plan import Address, Codec, StreamPlan
+from ..plan import Address, Codec, SRTPKeys, StreamPlan
 from ..report import StreamStatistics
 from ..rtp.datagram import Datagram
 from ..rtp.events import DigitPressed, EventReceiver
 from ..rtp.header import RTPPacket, parse
+from ..rtp.quality import mos
+from ..rtp.rtcp import SenderReport
 from ..rtp.sequence import Order
 from ..rtp.source import Arrival, Probation, Source
 from ..rtp.srtp import SRTP
+from .alignment import SourceClock
 from .composition import Played
 from .course import Course, Progressed, Run
+from .drift import Drift
 from .formats import Format, first_rate, formats
 from .mask import DigitMask
 from .placement import Placement
 from .playout import Kind, Playout
 from .settings import MediaSettings
-from .timeline import UNITS_PER_MS, Drift
+from .stretch import SLOWNESS, fitted
+from .timeline import UNITS_PER_MS
+
+MAX_CONTRIBUTORS = 32
+"So many of those who were mixed into a stream are told; a conference may have more."
 
 
 @dataclass(slots=True)
@@ -69,6 +77,8 @@ class Stream:
         "When the first packet came of which the source was believed."
         self.heard_at: float | None = None
         "When the newest packet came."
+        self.round_trip_s: float | None = None
+        "To the source and back, as RTCP measured it."
         self.muted = False
         "What comes now is not recorded, though it is counted."
         self._opened_at = opened_at
@@ -86,36 +96,56 @@ class Stream:
         self._placement = Placement(self._playout, opened_at, settings)
         self._probation = Probation()
         self._doubted = False
-        "Somebody is on probation."
+        "Somebody is on probation, and nothing came since of the source that is heard."
+        self._cname: str | None = None
         self._moved = False
         "The SRC said that it sends from elsewhere from now on."
         self._events = EventReceiver()
         self._pressed: list[DigitPressed] = []
         self._counts = _Counts()
+        self._contributors: dict[int, None] = {}
+        "Who was mixed into it, as the packets say."
 
     def update(self, plan: StreamPlan) -> None:
         """The stream is this from now on: its formats, where it comes from, whether it is held."""
         if plan.source is not None and plan.source != self.plan.source:
             self._moved = True
-        if plan.crypto is None:
-            self.srtp = None
-        elif self.srtp is None:
-            self.srtp = SRTP(plan.crypto)
-        else:
-            self.srtp.update(plan.crypto)
+        if plan.crypto is not None or plan.dtls is None or self.plan.crypto is not None:
+            self.protect(plan.crypto)
         if plan.codecs != self.plan.codecs:
             self._formats = formats(plan.codecs)
         self.plan = plan
+
+    def protect(self, keys: SRTPKeys | None) -> None:
+        """From now on packets are by these keys; by none, as the plan says."""
+        if keys is None:
+            self.srtp = None
+        elif self.srtp is None:
+            self.srtp = SRTP(keys)
+        else:
+            self.srtp.update(keys)
+
+    @property
+    def srtcp(self) -> SRTP | None:
+        """What protects RTCP; None where nothing does, or the ports do it by themselves (DTLS)."""
+        return self.srtp if self.plan.dtls is None else None
+
+    @property
+    def _unreadable(self) -> bool:
+        """There are no keys yet, or no more, and nothing is taken without."""
+        return self.srtp is None and self.plan.dtls is not None
 
     # --- datagrams ---
 
     def receive(self, datagrams: Items[Datagram]) -> None:
         """Take what came since the last time, in the order of arrival."""
-        for octets, address, arrived_at, dropped in datagrams:
+        for octets, address, arrived_at, dropped, opened in datagrams:
             if dropped:
                 self._counts.dropped = dropped
-            if self.srtp is not None:
+            if self.srtp is not None and not opened:
                 octets = self.srtp.unprotect(octets) or b""
+            elif self._unreadable:
+                octets = b""
             packet = parse(octets)
             if packet is None:
                 self._counts.discarded += 1
@@ -127,6 +157,7 @@ class Stream:
             order, sequence = source.sequence.receive(packet.sequence)
             if order is Order.NEXT:
                 if self._doubted:
+                    self._doubted = False
                     self._probation.interrupt()
                 self._take(source, packet, sequence, arrived_at)
             elif order is Order.REORDERED:
@@ -145,7 +176,9 @@ class Stream:
         arrivals = self._probation.receive(Arrival(packet, address, arrived_at))
         self._doubted = not arrivals
         if arrivals:
-            self._adopt(arrivals)
+            # A re-INVITE may have taken away the format of one that was held.
+            known = self._formats
+            self._adopt(tuple(one for one in arrivals if one.packet.payload_type in known))
 
     def _has_business(self, address: Address, arrived_at: float) -> bool:
         """Whether a source may send from an address: the first one, or the next one."""
@@ -190,6 +223,8 @@ class Stream:
 
     def _take(self, source: Source, packet: RTPPacket, sequence: int, arrived_at: float) -> None:
         """A packet of the source that is heard, for the first time."""
+        if packet.contributors and len(self._contributors) < MAX_CONTRIBUTORS:
+            self._contributors.update(dict.fromkeys(packet.contributors))
         counts = self._counts
         counts.packets += 1
         counts.octets += len(packet.payload)
@@ -232,8 +267,11 @@ class Stream:
         """What to expect next, where all goes as it should; None where anything is unusual."""
         source, codec = self.source, self.codec
         drift = self._placement.drift
-        unheard = self.muted or not self.plan.active or self.plan.crypto is not None
+        unheard = self.muted or not self.plan.active or self._unreadable
+        protection = self.srtp.unprotection if self.srtp is not None else None
         if source is None or codec is None or drift is None or self._doubted or unheard:
+            return None
+        if self.srtp is not None and protection is None:
             return None
         run = self._playout.run()
         known = self._formats.get(codec.payload_type)
@@ -244,12 +282,12 @@ class Stream:
         clock, until = source.clock, drift.until
         if clock is None or until is None or drift.slips:
             return None
-        timestamp = source.timestamp + run.packet_octets
+        timestamp = source.timestamp + run.ticks
         if known.codec is not codec or not self._placement.steady(known.tick):
             return None
         if self._placement.place_of(timestamp) != run.end:
             return None
-        if run.sequence != source.sequence.highest or run.rate != codec.clock_rate:
+        if run.sequence != source.sequence.highest or run.lasts != run.ticks * known.tick:
             return None
         return Course(
             run=run,
@@ -257,14 +295,16 @@ class Stream:
             ssrc=source.ssrc,
             source=source.address,
             timestamp=timestamp,
-            tick=known.tick,
+            clock_rate=codec.clock_rate,
             opened_at=self._opened_at,
             arrived_at=clock[0],
             jitter_s=clock[1],
             max_jitter_s=source.max_jitter_s,
             least=None if drift.least is None else drift.least - drift.moved,
+            most=None if drift.most is None else drift.most - drift.moved,
             until=until,
             dropped=self._counts.dropped,
+            protection=protection,
         )
 
     def progress(self, progressed: Progressed) -> None:
@@ -272,20 +312,22 @@ class Stream:
         source, drift = self.source, self._placement.drift
         if source is None or drift is None or not progressed.packets:
             return
-        packets, octets = progressed.packets, progressed.packet_octets
         source.advance(
-            packets, octets, progressed.arrived_at, progressed.jitter_s, progressed.max_jitter_s
+            progressed.packets,
+            progressed.ticks,
+            progressed.arrived_at,
+            progressed.jitter_s,
+            progressed.max_jitter_s,
         )
-        self._counts.packets += packets
-        self._counts.octets += packets * octets
+        self._counts.packets += progressed.packets
+        self._counts.octets += progressed.octets
         self.heard_at = progressed.arrived_at
         drift.least = None if progressed.least is None else progressed.least + drift.moved
+        drift.most = None if progressed.most is None else progressed.most + drift.moved
 
     def take_back(self, played: int, run: Run) -> None:
         """On course up to here; from now on anything may come."""
-        decoder = self._formats[self.codec.payload_type].decoder if self.codec else None
-        if decoder is not None:
-            self._playout.take_back(played, run, decoder)
+        self._playout.take_back(played, run)
 
     @property
     def drift(self) -> Drift | None:
@@ -293,6 +335,26 @@ class Stream:
         return self._placement.drift
 
     # --- the timeline ---
+
+    def reported(self, report: SenderReport, cname: str | None, received_at: float) -> None:
+        """A sender report came; it counts when it is of the source that is heard."""
+        source = self.source
+        if source is not None and report.ssrc == source.ssrc:
+            self._cname = cname
+            timestamp = source.nearest(report.timestamp)
+            self._placement.reported(report.ntp, timestamp, received_at)
+
+    @property
+    def source_clock(self) -> SourceClock | None:
+        """Where the clock of the source lies, as far as its reports are believed."""
+        origin, drift = self._placement.clock_origin(), self._placement.drift
+        if origin is None or drift is None or self.source is None:
+            return None
+        return SourceClock(origin - drift.aligned_yet, self._cname, self.source.address[0])
+
+    def take_lateness(self) -> int:
+        """How late the latest packet was that came too late since the last time, in units."""
+        return self._placement.take_lateness()
 
     @property
     def first_arrival(self) -> float | None:
@@ -320,12 +382,30 @@ class Stream:
     def play(self, end: int) -> Played:
         """The audio up to a place, whatever came."""
         start = self._playout.played
-        self._placement.slip()
-        muted = self._mask.play(start, end) if self._mask is not None else ()
-        played = self._playout.play(end, not self.plan.active, muted)
-        self._counts.silent += end - start - played.heard - played.concealed
+        moved = self._slip(start, end)
+        until = end - moved
+        muted = self._mask.play(start, until) if self._mask is not None else ()
+        played = self._playout.play(until, not self.plan.active, muted)
+        self._counts.silent += until - start - played.heard - played.concealed
         self._counts.concealed += played.concealed
-        return played
+        if not moved:
+            return played
+        self._playout.shift(moved)
+        if self._mask is not None:
+            self._mask.shift(moved)
+        return fitted(played, start, until, end)
+
+    def _slip(self, start: int, end: int) -> int:
+        """
+        By how much the timeline of the source is moved now: in a chunk that is
+        silent by all that is asked for, else by so little that nobody hears it.
+        """
+        drift = self._placement.drift
+        if drift is None or not drift.slips:
+            return 0
+        span = end - start
+        silent = self._playout.quiet(end + span)
+        return self._placement.slip(span if silent else span // SLOWNESS)
 
     def pressed(self, now: float) -> list[DigitPressed]:
         """The keys that were pressed since the last time."""
@@ -346,7 +426,7 @@ class Stream:
         if source is not None:
             lost += max(source.sequence.lost, 0)
             jitter_s = max(jitter_s, source.max_jitter_s)
-        return StreamStatistics(
+        counted = StreamStatistics(
             index=self.plan.index,
             label=self.plan.label,
             codec=self.codec.name if self.codec is not None else None,
@@ -365,4 +445,8 @@ class Stream:
             ssrc_changes=counts.ssrc_changes,
             dropped=counts.dropped,
             slipped=self._placement.slipped,
+            jitter_ms=round(source.jitter_s * 1000, 3) if source is not None else 0.0,
+            rtt_ms=round(self.round_trip_s * 1000, 1) if self.round_trip_s is not None else None,
+            contributors=tuple(self._contributors),
         )
+        return replace(counted, mos=mos(counted))

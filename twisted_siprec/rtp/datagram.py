@@ -17,3 +17,5 @@ class Datagram(NamedTuple):
     arrived_at: float
     dropped: int = 0
     "How many the kernel had dropped of its socket by then, for want of room."
+    opened: bool = False
+    "What protected it is taken off already."

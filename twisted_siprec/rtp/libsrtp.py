@@ -13,8 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 
-from pylibsrtp import Policy
-from pylibsrtp._binding import ffi  # type: ignore[import-not-found]  # a binary module
+import numpy as np
+from numpy.typing import NDArray
+from pylibsrtp import Policy, Session
+from pylibsrtp._binding import ffi, lib  # type: ignore[import-not-found]  # a binary module
 
 from ..errors import LocalError
 from ..plan import SRTPKey
@@ -24,6 +26,7 @@ _NUMBERS = Struct("=6i")
 _AES_CM_128 = (1, 30, 3, 20, 10, 3)
 _AES_256_CM = 5
 _CONFIDENTIALITY = 1
+_AEAD_TAG_OCTETS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class Suite:
     "Of the authentication tag of SRTP that is not part of the cipher's output."
     control_tag_octets: int
     "The same of SRTCP: never shortened (:rfc:`4568#section-6.2`)."
+
+    @property
+    def growth_octets(self) -> int:
+        """By how much a protected packet is longer, without an MKI."""
+        return self.tag_octets or _AEAD_TAG_OCTETS
 
 
 _CM_80, _CM_32 = Policy.SRTP_PROFILE_AES128_CM_SHA1_80, Policy.SRTP_PROFILE_AES128_CM_SHA1_32
@@ -76,6 +84,31 @@ def _policy(key: SRTPKey, sources: int) -> Policy:
     policy.key = key.octets
     policy.ssrc_type = sources
     return policy
+
+
+class PacketRows:
+    """
+    Packets in memory that is prepared once, row by row, which are unprotected
+    where they lie: nothing is made for a packet but a pointer.
+    """
+
+    def __init__(self, octets: NDArray[np.uint8], lengths: NDArray[np.uint32]) -> None:
+        self._width = octets.shape[1]
+        self._octets = ffi.from_buffer("char[]", octets, require_writable=True)
+        self._lengths = ffi.from_buffer("int[]", lengths, require_writable=True)
+
+    def unprotect(self, session: Session, first: int, count: int) -> int:
+        """
+        Unprotect so many rows from one on, and shorten their lengths, up to the
+        first that is not genuine. Gives how many are.
+        """
+        context, width = session._srtp[0], self._width
+        octets, lengths = self._octets, self._lengths
+        unprotect = lib.srtp_unprotect
+        for row in range(first, first + count):
+            if unprotect(context, octets + row * width, lengths + row):
+                return row - first
+        return count
 
 
 def _adapt(structure: object, suite: str, encrypts: bool) -> None:

@@ -1,5 +1,10 @@
 """
 What we report of a source that we hear, and when (:rfc:`3550#section-6`).
+
+A receiver learns nothing of the time to the sender and back from plain RTCP: that
+is for the sender, from our reports. It takes extended reports (:rfc:`3611`), in
+which the sender answers a reference time of ours. We give one to those alone that
+send extended reports themselves.
 """
 
 from __future__ import annotations
@@ -11,6 +16,8 @@ from .source import Source
 
 _COMPENSATION = 1.21828
 "e - 3/2, as :rfc:`3550#section-6.3.1` asks for."
+_LONGEST_S = 10.0
+"A longer way than this to the source and back is a mistake of somebody's."
 
 
 def interval_s(mean_s: float, chance: Callable[[], float]) -> float:
@@ -24,23 +31,42 @@ class Reception:
     def __init__(self, ssrc: int, cname: str) -> None:
         self.ssrc = ssrc
         self.sender_reports = 0
+        self.round_trip_s: float | None = None
+        "To the source and back, when it was measured last."
         self._cname = cname
         self._source: Source | None = None
         self._expected = 0
         self._received = 0
         self._last: tuple[rtcp.SenderReport, float] | None = None
+        self._extended = False
+        "The source knows extended reports."
+        self._reference: int | None = None
+        "The middle 32 bits of the last reference time."
 
     def receive(self, report: rtcp.SenderReport, now: float) -> None:
         """The source told its clocks."""
         self.sender_reports += 1
         self._last = (report, now)
 
+    def receive_extended(self, report: rtcp.ExtendedReport, now: float) -> None:
+        """The source sent an extended report, perhaps with an answer to ours."""
+        self._extended = True
+        for delay in report.delays:
+            if delay.ssrc == self.ssrc and delay.last == self._reference:
+                ticks = (_ntp(now) >> 16) - delay.last - delay.delay & 0xFFFFFFFF
+                if ticks < _LONGEST_S * 65536:
+                    self.round_trip_s = ticks / 65536
+
     def compound(
         self, source: Source | None, clock_rate: int, now: float, leaving: bool = False
     ) -> bytes:
-        """RR and SDES, and BYE where we leave."""
+        """RR and SDES, a reference time where it may be answered, and BYE where we leave."""
         blocks = () if source is None else (self._block(source, clock_rate, now),)
         octets = rtcp.receiver_report(self.ssrc, blocks) + rtcp.description(self.ssrc, self._cname)
+        if self._extended:
+            ntp = _ntp(now)
+            self._reference = ntp >> 16 & 0xFFFFFFFF
+            octets += rtcp.reference_time(self.ssrc, ntp)
         return octets + rtcp.goodbye(self.ssrc) if leaving else octets
 
     def _block(self, source: Source, clock_rate: int, now: float) -> rtcp.ReportBlock:
@@ -66,3 +92,8 @@ class Reception:
             last_sr=last_sr,
             delay=delay,
         )
+
+
+def _ntp(now: float) -> int:
+    """Our clock as 64 bits; only we ourselves read it again, so any clock will do."""
+    return int(now * (1 << 32)) & 0xFFFFFFFFFFFFFFFF

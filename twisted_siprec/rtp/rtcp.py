@@ -1,8 +1,9 @@
 """
 RTCP packets: what a receiver reads and writes (:rfc:`3550#section-6.4`).
 
-Anything else in a compound packet (feedback, XR, APP) is stepped over, and so
-is what cannot be read.
+Of extended reports (:rfc:`3611`) there is what measures the time to the sender and
+back. Anything else in a compound packet (feedback, APP) is stepped over, and so is
+what cannot be read.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from struct import Struct
 _COMMON = Struct(">BBH")
 _SENDER = Struct(">IQIII")
 _BLOCK = Struct(">IIIIII")
-_SENDER_REPORT, _RECEIVER_REPORT, _DESCRIPTION, _BYE = 200, 201, 202, 203
+_XR_BLOCK = Struct(">BxH")
+_DELAY = Struct(">III")
+_SENDER_REPORT, _RECEIVER_REPORT, _DESCRIPTION, _BYE, _EXTENDED = 200, 201, 202, 203, 207
+_REFERENCE_TIME, _DELAYS = 4, 5
 _CNAME = 1
 _MAX_PACKETS = 32
 
@@ -47,6 +51,26 @@ class CanonicalName:
 
 
 @dataclass(frozen=True, slots=True)
+class SinceReference:
+    """What a sender did of a reference time of ours (:rfc:`3611#section-4.5`)."""
+
+    ssrc: int
+    "Ours."
+    last: int
+    "The middle 32 bits of that time."
+    delay: int
+    "From when it had it to when it answered, in 1/65536 s."
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedReport:
+    """An XR packet: its sender knows them, and may answer ours."""
+
+    ssrc: int
+    delays: tuple[SinceReference, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReportBlock:
     """What we say of a source that we hear."""
 
@@ -75,7 +99,7 @@ class ReportBlock:
         )
 
 
-Received = SenderReport | Goodbye | CanonicalName
+Received = SenderReport | Goodbye | CanonicalName | ExtendedReport
 
 
 def parse(datagram: bytes) -> list[Received]:
@@ -96,6 +120,9 @@ def parse(datagram: bytes) -> list[Received]:
             received.append(Goodbye(_ssrcs(body, first & 0x1F)))
         elif kind == _DESCRIPTION:
             received += _canonical_names(body, first & 0x1F)
+        elif kind == _EXTENDED and len(body) >= 4:
+            delays = tuple(_delays(body))
+            received.append(ExtendedReport(int.from_bytes(body[:4], "big"), delays))
         at = end
     return received
 
@@ -123,6 +150,25 @@ def _canonical_names(body: bytes, count: int) -> Iterable[CanonicalName]:
             at += 2 + length
         # At least one null octet ends the items, and pads the chunk to 32 bits.
         at = (at // 4 + 1) * 4
+
+
+def _delays(body: bytes) -> Iterable[SinceReference]:
+    """What is in the DLRR blocks of an XR packet."""
+    at = 4
+    while at + 4 <= len(body):
+        kind, words = _XR_BLOCK.unpack_from(body, at)
+        at += 4
+        end = at + 4 * words
+        if kind == _DELAYS and end <= len(body):
+            for begin in range(at, end - _DELAY.size + 1, _DELAY.size):
+                yield SinceReference(*_DELAY.unpack_from(body, begin))
+        at = end
+
+
+def reference_time(ssrc: int, ntp: int) -> bytes:
+    """An XR packet with a receiver reference time (:rfc:`3611#section-4.4`)."""
+    head = _COMMON.pack(0x80, _EXTENDED, 4) + ssrc.to_bytes(4, "big")
+    return head + _XR_BLOCK.pack(_REFERENCE_TIME, 2) + ntp.to_bytes(8, "big")
 
 
 def receiver_report(ssrc: int, blocks: Iterable[ReportBlock]) -> bytes:

@@ -53,6 +53,11 @@ class Source:
         self.timestamp += delta
         return self.timestamp
 
+    def nearest(self, timestamp: int) -> int:
+        """The same of a timestamp that no packet bore, which changes nothing."""
+        delta = (timestamp - self.timestamp) & 0xFFFFFFFF
+        return self.timestamp + delta - (_WHOLE if delta >= _HALF else 0)
+
     def measure(self, timestamp: int, arrived_at: float, clock_rate: int) -> None:
         """Interarrival jitter (:rfc:`3550#appendix-A.8`), in seconds; the timestamp is extended."""
         last = self._last_arrival
@@ -77,11 +82,11 @@ class Source:
         self, packets: int, ticks: int, arrived_at: float, jitter_s: float, max_jitter_s: float
     ) -> None:
         """
-        So many packets came in a row, of so many ticks each, and were measured
+        So many packets came in a row, of so many ticks in all, and were measured
         by somebody else: the arrival of the last one, and the jitter.
         """
         self.sequence.advance(packets)
-        self.timestamp += packets * ticks
+        self.timestamp += ticks
         self._last_timestamp = self.timestamp
         self._last_arrival = arrived_at
         self._jitter_s, self.max_jitter_s = jitter_s, max_jitter_s

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pylibsrtp import Error, Session
 
@@ -30,6 +31,14 @@ MAX_SSRCS = 64
 "Of one key that are remembered; the oldest is forgotten for another one."
 
 _Unprotect = Callable[[Session, bytes], bytes]
+
+
+class Unprotection(NamedTuple):
+    """What all packets of a stream are unprotected by, for as long as its keys stay."""
+
+    session: Session
+    growth_octets: int
+    "By how much a packet is longer than it was."
 
 
 @dataclass(slots=True)
@@ -107,6 +116,14 @@ class SRTP:
         if keys.send != self._keys.send:
             self._sender = Session(outbound(keys.send))
         self._keys = keys
+
+    @property
+    def unprotection(self) -> Unprotection | None:
+        """What packets are unprotected by; None where that is to be found out for each."""
+        session = self._context.sessions.get(b"")
+        if session is None or self._earlier is not None:
+            return None
+        return Unprotection(session, SUITES[self._keys.receive[0].suite].growth_octets)
 
     def unprotect(self, packet: bytes) -> bytes | None:
         """An RTP packet of a datagram; None where it is not genuine, or came before."""

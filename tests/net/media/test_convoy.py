@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.media_fakes import FakeOutlet, FakePorts
+from twisted_siprec.audio.g711 import PCMU_DECODED
 from twisted_siprec.bridge.settings import MediaSettings
 from twisted_siprec.bridge.steady import SteadyPlane
-from twisted_siprec.dialects.base import Audio, Event, StreamStart
+from twisted_siprec.dialects.base import Audio, Event, Gap, StreamStart
 from twisted_siprec.net.media.plane import LocalMedia
 from twisted_siprec.participants import Description
 from twisted_siprec.plan import (
@@ -25,15 +28,52 @@ from twisted_siprec.plan import (
     Encoding,
     EndReason,
     Layout,
+    SRTPKey,
+    SRTPKeys,
     StreamPlan,
 )
 from twisted_siprec.report import BridgeClosed, Report
 from twisted_siprec.rtp.datagram import Datagram
 from twisted_siprec.rtp.header import RTPPacket
+from twisted_siprec.rtp.srtp import SRTP
 
-PCMU, PCMA = Codec(0, "PCMU", 8000), Codec(8, "PCMA", 8000)
+PCMU, PCMA, G722 = Codec(0, "PCMU", 8000), Codec(8, "PCMA", 8000), Codec(9, "G722", 8000)
 EVENT, NOISE = Codec(101, "TELEPHONE-EVENT", 8000), Codec(13, "CN", 8000)
-STREAMS = tuple(StreamPlan(index, (PCMU, PCMA, EVENT, NOISE)) for index in (0, 1))
+
+
+class Leg(NamedTuple):
+    """What a stream sends: packets of 20 ms."""
+
+    codec: Codec
+    ticks: int
+    octets: int
+    suite: str | None = None
+    "What its packets are protected by."
+
+    @property
+    def keys(self) -> SRTPKeys | None:
+        """Its keys and ours."""
+        if self.suite is None:
+            return None
+        octets = 30 if self.suite.startswith("AES_CM") else 28
+        theirs, ours = (SRTPKey(self.suite, bytes([one]) * octets) for one in (1, 2))
+        return SRTPKeys((theirs,), ours)
+
+    def plan(self, index: int) -> StreamPlan:
+        known = (self.codec, *(c for c in (PCMU, PCMA, EVENT, NOISE) if c != self.codec))
+        return StreamPlan(index, known, crypto=self.keys)
+
+
+MU, A, WIDE = Leg(PCMU, 160, 160), Leg(PCMA, 160, 160), Leg(G722, 160, 160)
+LINEAR = Leg(Codec(96, "L16", 16000), 320, 640)
+LINEAR_8 = Leg(Codec(97, "L16", 8000), 160, 320)
+SAFE, SAFE_WIDE = (
+    MU._replace(suite="AES_CM_128_HMAC_SHA1_80"),
+    WIDE._replace(suite="AEAD_AES_128_GCM"),
+)
+SHORT_TAG = A._replace(suite="AES_CM_128_HMAC_SHA1_32")
+LEGS = (MU, A, WIDE, LINEAR, LINEAR_8, SAFE, SAFE_WIDE, SHORT_TAG)
+STREAMS = (MU.plan(0), A.plan(1))
 CHANNELS = (ChannelPlan(0, (0,)), ChannelPlan(1, (1,)))
 WS = Destination("one", "ws://consumer.example.com/")
 DESCRIPTION = Description("b", "c")
@@ -45,15 +85,15 @@ def payload(stream: int, number: int, octets: int = 160) -> bytes:
     return bytes((number * 7 + at * 3 + stream * 11) & 0xFF for at in range(octets))
 
 
-def packet(stream: int, number: int, **changes: object) -> bytes:
-    """The packet of a number: 20 ms, over the wrap of sequence numbers and timestamps."""
+def packet(leg: Leg, stream: int, number: int, **changes: object) -> bytes:
+    """The packet of a number, over the wrap of sequence numbers and timestamps."""
     plain = RTPPacket(
-        payload_type=8 * (stream % 2),
+        payload_type=leg.codec.payload_type,
         marker=number == 0,
         sequence=65_500 + number & 0xFFFF,
-        timestamp=0xFFFFF000 + 160 * number & 0xFFFFFFFF,
+        timestamp=0xFFFFF000 + leg.ticks * number & 0xFFFFFFFF,
         ssrc=70 + stream,
-        payload=payload(stream, number),
+        payload=payload(stream, number, leg.octets),
     )
     return bytes(plain._replace(**changes))
 
@@ -61,7 +101,15 @@ def packet(stream: int, number: int, **changes: object) -> bytes:
 class Side:
     """A media plane with a clock and ports of its own."""
 
-    def __init__(self, batch: int, **changes: object) -> None:
+    def __init__(
+        self,
+        batch: int,
+        legs: tuple[Leg, ...] = (MU, A),
+        masks: bool = False,
+        **changes: object,
+    ) -> None:
+        self.masks = masks
+        self.streams = tuple(leg.plan(index) for index, leg in enumerate(legs))
         self.clock, self.ports = Clock(), FakePorts()
         self.clock.advance(BEGUN)
         self.outlets: list[FakeOutlet] = []
@@ -79,8 +127,13 @@ class Side:
             chance=lambda: 0.5,
         )
         self.media.listen(self.reports.append)
-        self.most = 0
-        "How many streams went together."
+        self.together: list[int] = []
+        "How many streams went together, every 5 ms."
+
+    @property
+    def most(self) -> int:
+        """How many streams went together at some time."""
+        return max(self.together)
 
     def open_outlet(self, start: StreamStart, report: object) -> FakeOutlet:
         self.outlets.append(FakeOutlet(start))
@@ -91,7 +144,15 @@ class Side:
             name = f"b{call}"
             self.media.open(
                 BridgePlan(
-                    name, name, "192.0.2.9", STREAMS, CHANNELS, destinations, DESCRIPTION, 0.0
+                    bridge=name,
+                    call_id=name,
+                    local_address="192.0.2.9",
+                    streams=self.streams,
+                    channels=CHANNELS,
+                    destinations=destinations,
+                    description=DESCRIPTION,
+                    started_at=0.0,
+                    mask_dtmf=self.masks,
                 )
             )
 
@@ -104,7 +165,7 @@ class Side:
                 pair, datagram = waiting.pop(0)
                 self.ports.pairs[pair].queue.append(datagram)
             self.clock.advance(0.005)
-            self.most = max(self.most, self.media.streams_together)
+            self.together.append(self.media.streams_together)
 
     def update(self, call: int, **changes: object) -> None:
         update = BridgeUpdate(f"b{call}", STREAMS, CHANNELS, DESCRIPTION)
@@ -121,7 +182,11 @@ class Side:
 
 
 def arrivals(
-    calls: int, packets: int, spoiled: dict[tuple[int, int], str], jitter_ms: Sequence[float]
+    calls: int,
+    packets: int,
+    spoiled: dict[tuple[int, int], str],
+    jitter_ms: Sequence[float],
+    legs: tuple[Leg, ...] = (MU, A),
 ) -> list[tuple[int, Datagram]]:
     """
     The packets of all streams: each 20 ms after the one before, later by what is
@@ -129,55 +194,54 @@ def arrivals(
     """
     came: list[tuple[int, Datagram]] = []
     for stream in range(2 * calls):
-        host = ("192.0.2.1", 4000 + 2 * stream)
+        leg, host = legs[stream % 2], ("192.0.2.1", 4000 + 2 * stream)
+        keys = leg.keys
+        sender = SRTP(SRTPKeys((keys.send,), keys.receive[0])) if keys is not None else None
+        dropped = 0
         for number in range(packets):
             how = spoiled.get((stream, number), "")
             late = jitter_ms[(stream * 31 + number) % len(jitter_ms)] / 1000
             at = BEGUN + 0.013 + 0.0037 * stream + 0.02 * number + late
-            octets, source, again = packet(stream, number), host, 0
+            octets = spoil(leg, stream, number, how)
+            if sender is not None and how != "junk":
+                octets = sender.protect(octets) or b""
             if how == "lost":
                 continue
-            if how == "late":
-                at += 0.15
-            elif how == "swapped":
-                at += 0.021
-            elif how == "twice":
-                again = 1
-            elif how == "short":
-                octets = packet(stream, number, payload=payload(stream, number, 80))
-            elif how == "key":
-                pressed = b"\x05\x8a\x00\xa0"
-                octets = packet(stream, number, payload_type=101, payload=pressed)
-            elif how == "noise":
-                octets = packet(stream, number, payload_type=13, payload=b"\x40")
-            elif how == "law":
-                octets = packet(stream, number, payload_type=8 - 8 * (stream % 2))
-            elif how == "stranger":
-                octets = packet(stream, number, ssrc=9999)
-            elif how == "elsewhere":
-                source = ("192.0.2.66", 99)
-            elif how == "padded":
-                octets = bytes([octets[0] | 0x20]) + octets[1:] + b"\0\2"
-            elif how == "marked":
-                octets = packet(stream, number, marker=True)
-            elif how == "junk":
-                octets = b"\x80"
-            elif how == "long":
-                octets = packet(stream, number, payload=bytes(1900))
-            elif how == "leap":
-                octets = packet(stream, number, timestamp=number * 160 + 900_000)
-            elif how == "early":
-                at -= 0.039
-            elif how == "dropped":
-                came.append((stream, Datagram(octets, source, at, 3)))
-                continue
-            came += [(stream, Datagram(octets, source, at))] * (1 + again)
+            if how == "forged":
+                octets = octets[:-1] + bytes([octets[-1] ^ 1])
+            at += {"late": 0.15, "swapped": 0.021, "early": -0.039}.get(how, 0.0)
+            source = ("192.0.2.66", 99) if how == "elsewhere" else host
+            # The kernel counts on.
+            dropped += 3 if how == "dropped" else 0
+            datagram = Datagram(octets, source, at, dropped)
+            came += [(stream, datagram)] * (2 if how == "twice" else 1)
     return came
+
+
+def spoil(leg: Leg, stream: int, number: int, how: str) -> bytes:
+    """A packet that is odd in itself, if it is to be."""
+    half = payload(stream, number, leg.octets // 2)
+    if how == "padded":
+        octets = packet(leg, stream, number)
+        return bytes([octets[0] | 0x20]) + octets[1:] + b"\0\2"
+    if how == "junk":
+        return b"\x80"
+    changes: dict[str, dict[str, object]] = {
+        "short": {"payload": half},
+        "key": {"payload_type": 101, "payload": b"\x05\x8a\x00\xa0"},
+        "noise": {"payload_type": 13, "payload": b"\x40"},
+        "law": {"payload_type": 0 if leg.codec == PCMA else 8},
+        "stranger": {"ssrc": 9999},
+        "marked": {"marker": True},
+        "long": {"payload": bytes(1900)},
+        "leap": {"timestamp": number * 160 + 900_000},
+    }
+    return packet(leg, stream, number, **changes.get(how, {}))
 
 
 WAYS = (
     *("lost", "late", "swapped", "twice", "short", "key", "noise", "law", "stranger"),
-    *("elsewhere", "padded", "marked", "junk", "long", "leap", "early", "dropped"),
+    *("elsewhere", "padded", "marked", "junk", "long", "leap", "early", "dropped", "forged"),
 )
 
 
@@ -191,11 +255,12 @@ class ConvoyTests(SynchronousTestCase):
         spoiled: dict[tuple[int, int], str] | None = None,
         jitter_ms: Sequence[float] | None = None,
         destinations: tuple[Destination, ...] = (WS,),
+        legs: tuple[Leg, ...] = (MU, A),
         **changes: object,
     ) -> Side:
         """Play on both paths and hold them against each other; gives the batch path."""
-        self.sides = [Side(0, **changes), Side(4096, **changes)]
-        came = arrivals(calls, packets, spoiled or {}, jitter_ms or [0])
+        self.sides = [Side(0, legs, **changes), Side(4096, legs, **changes)]
+        came = arrivals(calls, packets, spoiled or {}, jitter_ms or [0], legs)
         accounts = []
         for side in self.sides:
             side.open(calls, destinations)
@@ -227,24 +292,129 @@ class ConvoyTests(SynchronousTestCase):
         audio = [item for item in batch.items()[0] if isinstance(item, Audio)]
         self.assertEqual(sum(item.samples for item in audio), 11136)
 
-    @settings(deadline=None, max_examples=40)
+    @settings(deadline=None, max_examples=60)
     @given(
         st.dictionaries(
             st.tuples(st.integers(0, 3), st.integers(0, 59)), st.sampled_from(WAYS), max_size=8
         ),
         st.lists(st.integers(0, 55), min_size=1, max_size=7),
+        st.tuples(st.sampled_from(LEGS), st.sampled_from(LEGS)),
     )
     def test_anything(
-        self, spoiled: dict[tuple[int, int], str], jitter_ms: Sequence[float]
+        self,
+        spoiled: dict[tuple[int, int], str],
+        jitter_ms: Sequence[float],
+        legs: tuple[Leg, ...],
     ) -> None:
-        """Any packets spoiled in any way, with any jitter: audio, gaps, counts are the same."""
-        self.both(spoiled=spoiled, jitter_ms=jitter_ms)
+        """
+        Any packets spoiled in any way, with any jitter, of any codecs, protected or
+        not: audio, gaps, counts are the same.
+        """
+        self.both(spoiled=spoiled, jitter_ms=jitter_ms, legs=legs)
 
     def test_each_way(self) -> None:
-        """Each way to be odd, by itself and in the middle of a call; it goes together again."""
-        for way in WAYS:
-            batch = self.both(calls=1, packets=50, spoiled={(0, 22): way})
-            self.assertEqual(batch.most, 2, way)
+        """
+        Each way to be odd, by itself and in the middle of a call: the other stream
+        stays together with others, and this one comes back.
+        """
+        for legs in ((MU, A), (WIDE, MU), (LINEAR, LINEAR_8), (SAFE, SAFE_WIDE)):
+            for way in WAYS:
+                batch = self.both(calls=1, packets=60, spoiled={(0, 22): way}, legs=legs)
+                while_sending = batch.together[: 60 * 20 // 5]
+                after = while_sending[while_sending.index(2) :]
+                self.assertGreaterEqual(min(after), 1, way)
+                if way not in ("law", "leap"):
+                    self.assertEqual(after[-1], 2, way)
+
+    def test_each_codec(self) -> None:
+        """Each codec, protected or not, goes in the batch from its second chunk on."""
+        for leg in LEGS:
+            batch = self.both(calls=1, packets=30, legs=(leg, leg))
+            self.assertEqual(set(batch.together), {0, 2}, leg)
+            self.assertLess(batch.together.index(2) * 5, 300, leg)
+
+    def test_first_chunk(self) -> None:
+        """The first chunk begins with the first packet, and waits no longer than any other."""
+        for batch in (0, 4096):
+            side = Side(batch)
+            side.open(1, (WS,))
+            first_at = BEGUN + 0.013
+            side.run_until(first_at + 0.155, arrivals(1, 30, {}, [0]))
+            self.assertEqual([one for each in side.items() for one in each], [])
+            side.run_until(first_at + 0.16 + 0.035, [])
+            first = side.items()[0][0]
+            assert isinstance(first, Audio)
+            self.assertEqual((first.position, first.samples), (0, 800))
+            left = np.frombuffer(first.payload, dtype="<i2")[::2]
+            expected = PCMU_DECODED.take(np.frombuffer(payload(0, 0), dtype=np.uint8))
+            self.assertEqual(left[:160].tolist(), expected.tolist())
+            side.close(1)
+
+    def test_many(self) -> None:
+        """More streams than the table has rows at first, of which some end and others come."""
+        batch = self.both(calls=40, packets=24, legs=(MU, LINEAR))
+        self.assertEqual(batch.most, 80)
+
+    def test_small_buffer(self) -> None:
+        """Where not all that came has room at a time, it is taken in turns."""
+        came = arrivals(6, 40, {(1, 20): "lost"}, [0])
+        sides = [Side(0), Side(150)]
+        for side in sides:
+            side.open(6, (WS,))
+            side.run_until(BEGUN + 1.0, came)
+            side.close(6)
+        self.same(sides[1].items(), sides[0].items())
+        self.assertEqual(sides[1].most, 12)
+
+    def test_dropped_by_the_kernel(self) -> None:
+        """What the kernel had no room for is a gap, and counted as its doing."""
+        spoiled = {(0, 30): "lost", (0, 31): "lost", (0, 32): "lost", (0, 33): "dropped"}
+        batch = self.both(calls=1, spoiled=spoiled, conceal=False)
+        gaps = [item for item in batch.items()[0] if isinstance(item, Gap)]
+        self.assertEqual(gaps[0], Gap(4800, 480, (0,), "rtp_loss", "silence"))
+        self.assertNotIn("rtp_loss", [gap.reason for gap in gaps[1:]])
+        first = self.accounts[0].streams[0]
+        self.assertEqual((first.dropped, first.lost), (3, 3))
+
+    def test_silent_party(self) -> None:
+        """A party that never sends, or stops, leaves the other one together with others."""
+        for silent_from in (0, 25):
+            silent = {(1, number): "lost" for number in range(silent_from, 100)}
+            batch = self.both(calls=1, packets=100, spoiled=silent, silent_after_s=1.0)
+            self.assertEqual(set(batch.together[160:380]), {1})
+
+    def test_pauses_in_speech(self) -> None:
+        """Comfort noise and silence now and then: what is said is together again at once."""
+        spoiled = {(0, number): "lost" for number in range(31, 60)} | {(0, 30): "noise"}
+        batch = self.both(calls=1, packets=100, spoiled=spoiled)
+        self.assertEqual(batch.together[100], 2)
+        self.assertEqual(batch.together[200], 1)
+        self.assertEqual(batch.together[300], 2)
+
+    def test_press(self) -> None:
+        """A key press costs the chunks in which it lies, and the one after it at most."""
+        spoiled = {(0, 40 + number): "key" for number in range(3)}
+        for masks in (False, True):
+            batch = self.both(calls=1, packets=100, spoiled=spoiled, masks=masks)
+            apart = [n for n in range(100, 380) if batch.together[n] != 2]
+            self.assertLess(len(apart) * 5, 400)
+            self.assertGreater(len(apart), 0)
+
+    def test_short_stays(self) -> None:
+        """One that comes back only to leave again waits longer each time, but not for ever."""
+        spoiled = {(0, number): "marked" if number % 8 else "lost" for number in range(20, 200)}
+        batch = self.both(calls=1, packets=300, spoiled=spoiled)
+        self.assertLess(batch.together[100:800].count(2), 350)
+        self.assertEqual(batch.together[-80], 2)
+
+    def test_forgery(self) -> None:
+        """A forged packet of a protected stream costs itself; what came before it is kept."""
+        batch = self.both(
+            calls=1, packets=60, spoiled={(0, 33): "forged"}, legs=(SAFE, SAFE_WIDE), conceal=False
+        )
+        self.assertEqual(batch.most, 2)
+        first = self.accounts[0].streams[0]
+        self.assertEqual((first.packets, first.lost, first.discarded), (59, 1, 1))
 
     def test_layouts(self) -> None:
         """All layouts, rates and encodings of consumers, and longer messages."""

@@ -22,6 +22,7 @@ from twisted_siprec.plan import (
     Destination,
     EndReason,
     Layout,
+    Redirection,
     StreamPlan,
 )
 from twisted_siprec.report import (
@@ -118,6 +119,31 @@ class LocalMediaTests(PlaneTestCase):
         self.assertEqual(self.outlets, [])
         self.close()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_redirect(self) -> None:
+        """A further consumer gets what is played from now on; one that is taken off, its stop."""
+        self.open()
+        self.queue(0, range(40), 100.0)
+        self.run_for(0.3)
+        further = Destination("two", "ws://two.example.com/", chunk_ms=20)
+        redirected = self.media.redirect(Redirection("b1", (WS, further)))
+        self.assertEqual(self.successResultOf(redirected).bridge, "b1")
+        self.run_for(0.2)
+        self.assertEqual(self.outlets[1].start.started_at, 5100.2)
+        self.assertEqual(self.positions(1)[:3], [0, 160, 320])
+        self.assertEqual(self.positions(0), [0, 800, 1600, 2400][: len(self.positions(0))])
+        self.media.redirect(Redirection("b1", (further,)))
+        self.assertIs(self.outlets[0].stopped[0][0], EndReason.OPERATOR)
+        closed = self.close()
+        self.assertEqual(self.outlets[1].stopped[0][1], closed.duration_ms - 200)
+        self.assertEqual(
+            [each.account for each in self.outlets], list(closed.deliveries), "in both accounts"
+        )
+        self.assertIs(self.outlets[1].stopped[0][0], EndReason.CALL_ENDED)
+
+    def test_redirect_nothing(self) -> None:
+        """What is not open goes nowhere."""
+        self.failureResultOf(self.media.redirect(Redirection("b9", (WS,))), LocalError)
 
     def test_call(self) -> None:
         """Audio flows from the first packet to the end, and the account is given."""

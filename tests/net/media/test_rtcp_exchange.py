@@ -11,7 +11,7 @@ from twisted_siprec.net.media.rtcp_exchange import Reporting, RTCPExchange
 from twisted_siprec.plan import Address, Codec, StreamPlan
 from twisted_siprec.rtp.datagram import Datagram
 from twisted_siprec.rtp.header import RTPPacket
-from twisted_siprec.rtp.rtcp import CanonicalName, Goodbye, goodbye, parse
+from twisted_siprec.rtp.rtcp import CanonicalName, Goodbye, description, goodbye, parse
 
 SENDER_REPORT = bytes.fromhex("80c80006 00000046 e1e2e3e4f1f2f3f4 00000100 00000002 00000140")
 SRC = ("192.0.2.1", 4000)
@@ -90,6 +90,40 @@ class RTCPExchangeTests(SynchronousTestCase):
         self.assertEqual((self.exchange.sender_reports, self.exchange.goodbyes), (1, 1))
         # The middle of its NTP time, and half a second since, in 1/65536 s.
         self.assertEqual(self.pair.sent[0][0].hex()[48:64], "e3e4f1f200008000")
+
+    def test_round_trip(self) -> None:
+        """A source that sends extended reports gets a reference time, and its answer is timed."""
+        self.make()
+        self.hear()
+        assert self.pair.taker is not None
+        knows = bytes.fromhex("80cf0001 00000046")
+        self.now = 4.0
+        self.pair.taker(knows, SRC)
+        self.exchange.look(5.0)
+        sent = self.pair.sent[0][0]
+        self.assertEqual(sent[-12:].hex(), "040000020000000500000000")
+        # It had that at once, and answered a quarter of a second later; on the way, 60 ms.
+        self.now = 5.31
+        answer = bytes.fromhex("80cf0005 00000046 05000003 00000099 00050000 00004000")
+        self.pair.taker(answer, SRC)
+        self.assertEqual(self.stream.statistics().rtt_ms, 60.0)
+        self.pair.taker(answer[:-8] + b"\xff" * 8, SRC)
+        self.assertEqual(self.stream.statistics().rtt_ms, 60.0)
+
+    def test_sender_clock(self) -> None:
+        """Reports with a name are given to the stream, which knows its clock after two."""
+        self.make()
+        self.hear()
+        assert self.pair.taker is not None
+        for seconds in (1, 6):
+            self.now = 1.0 * seconds
+            ntp, timestamp = 3_900_000_000 + seconds << 32, 8000 * seconds
+            report = bytes.fromhex("80c80006 00000046") + ntp.to_bytes(8, "big")
+            report += timestamp.to_bytes(4, "big") + bytes(8)
+            self.pair.taker(report + description(70, "sbc"), SRC)
+        clock = self.stream.source_clock
+        assert clock is not None
+        self.assertEqual((clock.cname, clock.host), ("sbc", "192.0.2.1"))
 
     def test_leave(self) -> None:
         """BYE only where something was said before."""

@@ -1,5 +1,5 @@
 """
-The media plane as signalling sees it: three requests and their reports.
+The media plane as signalling sees it: four requests and their reports.
 
 :class:`Media` is implemented by the plane of this process
 (:mod:`twisted_siprec.net.media.plane`) and by the pool of worker processes.
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from ...plan import BridgePlan, BridgeUpdate, EndReason
+from ...plan import BridgePlan, BridgeUpdate, EndReason, Redirection
 from ...report import BridgeClosed, BridgeOpened, Report, StreamStatistics
 from .outlet import Tap
 
@@ -32,6 +32,9 @@ class Media(Protocol):
 
     def update(self, update: BridgeUpdate) -> Deferred[BridgeOpened]:
         """The bridge is this from now on; answers with the ports of all its streams."""
+
+    def redirect(self, redirection: Redirection) -> Deferred[BridgeOpened]:
+        """The bridge goes to these destinations from now on."""
 
     def close(self, bridge: str, reason: EndReason) -> Deferred[BridgeClosed]:
         """Deliver what is buffered, say stop, and give the account. Never fails."""

@@ -30,9 +30,12 @@ from ...bridge.bridge import Phase, Surroundings
 from ...bridge.settings import MediaSettings
 from ...bridge.slots import Slots
 from ...errors import LocalError
-from ...plan import BridgePlan, BridgeUpdate, EndReason
+from ...plan import BridgePlan, BridgeUpdate, EndReason, Redirection
 from ...report import BridgeClosed, BridgeFailed, BridgeOpened, Report, StreamStatistics
+from .capture import Capture
 from .convoy import Convoy
+from .dtls_identity import DTLSIdentity
+from .handshakes import Handshakes
 from .live_bridge import LiveBridge, Workplace
 from .media import NoPorts
 from .outlet import OpenOutlet, Tap
@@ -57,6 +60,8 @@ class LocalMedia:
         brought to them.
     :param open_pair: binds the ports of a stream; the tests have ports of their own.
     :param together: what is delivered within it is sent together.
+    :param identity: who we are in DTLS handshakes; None where no plan asks for any.
+    :param capture: writes down what comes for bridges that are to be captured.
     """
 
     _log = Logger()
@@ -73,6 +78,8 @@ class LocalMedia:
         token: Callable[[int], bytes] = secrets.token_bytes,
         chance: Callable[[], float] = random.random,
         together: Callable[[], AbstractContextManager[None]] = nullcontext,
+        capture: Capture | None = None,
+        identity: DTLSIdentity | None = None,
     ) -> None:
         self._clock = reactor
         self._settings = settings
@@ -86,7 +93,7 @@ class LocalMedia:
         self._failed: dict[str, BridgeClosed] = {}
         self._slots = Slots(settings.slot_ms, settings.spread_slots)
         kernel = open_pair is None and available() and settings.max_batch_packets > 0
-        self._convoy = Convoy(settings, monotonic, kernel)
+        self._convoy = Convoy(settings, monotonic, kernel, capture is not None)
         self._timer: IDelayedCall | None = None
         self._armed_for = 0.0
         self._surroundings = Surroundings(
@@ -95,11 +102,15 @@ class LocalMedia:
         self._place = Workplace(
             clock=reactor,
             settings=settings,
-            ports=PortRange(settings.first_port, settings.last_port, settings.port_cooldown_s),
+            ports=PortRange(
+                settings.first_port, settings.last_port, settings.port_cooldown_s, chance
+            ),
             open_pair=open_pair
             or partial(BoundPair, reactor, settings=settings, monotonic=monotonic),
             open_outlet=open_outlet,
             report=self._report,
+            handshakes=Handshakes(reactor, settings, monotonic, identity),
+            capture=capture,
         )
 
     # --- requests ---
@@ -144,8 +155,18 @@ class LocalMedia:
         live = self._bridges.get(update.bridge)
         if live is None:
             return fail(LocalError(f"bridge {update.bridge} is not open"))
+        return self._change(live, partial(live.update, update))
+
+    def redirect(self, redirection: Redirection) -> Deferred[BridgeOpened]:
+        """See :meth:`.media.Media.redirect`."""
+        live = self._bridges.get(redirection.bridge)
+        if live is None:
+            return fail(LocalError(f"bridge {redirection.bridge} is not open"))
+        return self._change(live, partial(live.redirect, redirection.destinations))
+
+    def _change(self, live: LiveBridge, change: Callable[[float], None]) -> Deferred[BridgeOpened]:
         try:
-            live.update(update, self._monotonic())
+            change(self._monotonic())
         except NoPorts:
             return fail()
         except Exception:  # noqa: BLE001 - a process boundary: the bridge is lost, not the plane
@@ -204,10 +225,10 @@ class LocalMedia:
         deadline = live.core.next_deadline()
         if deadline is None:
             return
-        begins = live.core.phase is Phase.RUNNING and live.delay_s is None
-        delay_s = self._slots.schedule(live.bridge, deadline + (live.delay_s or 0.0), spread=begins)
-        if begins:
-            live.delay_s = delay_s
+        if live.core.phase is Phase.RUNNING and live.delay_s is None:
+            live.delay_s = self._slots.begin(live.bridge, deadline, live.core.chunk_s)
+        else:
+            self._slots.schedule(live.bridge, deadline + (live.delay_s or 0.0))
 
     def _arm(self) -> None:
         """Be called when the next slot begins, if there is any."""

@@ -14,6 +14,7 @@ import errno
 import socket
 import sys
 import time
+from functools import lru_cache
 from struct import Struct
 from typing import Protocol
 
@@ -27,6 +28,8 @@ from .rtp_port import Monotonic, PortPair
 MAX_RUN = 64
 "Datagrams of one socket in one round: more than a second of them."
 _ATTEMPTS = 4
+_MAX_ADDRESSES = 1024
+"That are remembered as text."
 _INTERNET = Struct("=H2s4s")
 _INTERNET_6 = Struct("=H2sI16sI")
 _CONTROL_OCTETS = 64
@@ -70,6 +73,7 @@ def _packed(host: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6, host)
 
 
+@lru_cache(maxsize=_MAX_ADDRESSES)
 def source_address(name: bytes) -> Address:
     """The address that the kernel named."""
     family, octets, packed = _INTERNET.unpack_from(name)
@@ -107,7 +111,7 @@ class HandReading:
 
     def begin(self) -> None:
         """See :meth:`Reading.begin`."""
-        self._buffer.used = 0
+        self._buffer.clear()
 
     def read(self, pair: PortPair) -> int:
         """See :meth:`Reading.read`."""
@@ -178,7 +182,7 @@ class KernelReading:
     def begin(self) -> None:
         """See :meth:`Reading.begin`. The kernel's clock is compared with ours."""
         self._make_ready(self._buffer.used)
-        self._buffer.used = 0
+        self._buffer.clear()
         self._offset = self._monotonic() - time.time()
 
     def read(self, pair: PortPair) -> int:

@@ -13,7 +13,7 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from ...bridge.stream import Stream
 from ...plan import Address
 from ...rtp.reception import Reception, interval_s
-from ...rtp.rtcp import Goodbye, SenderReport, parse
+from ...rtp.rtcp import CanonicalName, ExtendedReport, Goodbye, SenderReport, parse
 from .rtp_port import PortPair
 
 _NOWHERE = ("0.0.0.0", "::")
@@ -56,12 +56,18 @@ class RTCPExchange:
         heard = self._stream.source
         if heard is None or heard.address[0] != source[0]:
             return
-        if self._stream.srtp is not None:
-            octets = self._stream.srtp.unprotect_rtcp(octets) or b""
-        for report in parse(octets):
+        if self._stream.srtcp is not None:
+            octets = self._stream.srtcp.unprotect_rtcp(octets) or b""
+        now, reports = self._reporting.monotonic(), parse(octets)
+        names = {one.ssrc: one.cname for one in reports if isinstance(one, CanonicalName)}
+        for report in reports:
             if isinstance(report, SenderReport):
                 self._heard_from = source
-                self._reception.receive(report, self._reporting.monotonic())
+                self._reception.receive(report, now)
+                self._stream.reported(report, names.get(report.ssrc), now)
+            elif isinstance(report, ExtendedReport):
+                self._reception.receive_extended(report, now)
+                self._stream.round_trip_s = self._reception.round_trip_s
             elif isinstance(report, Goodbye):
                 # The source ends, not the session (RFC 3550 section 6.6).
                 self.goodbyes += 1
@@ -89,8 +95,8 @@ class RTCPExchange:
         stream = self._stream
         clock_rate = stream.codec.clock_rate if stream.codec is not None else 8000
         octets: bytes | None = self._reception.compound(stream.source, clock_rate, now, leaving)
-        if stream.srtp is not None and octets is not None:
-            octets = stream.srtp.protect_rtcp(octets)
+        if stream.srtcp is not None and octets is not None:
+            octets = stream.srtcp.protect_rtcp(octets)
         if octets is None:
             return
         self._pair.send_rtcp(octets, destination, stream.plan.rtcp_mux)
