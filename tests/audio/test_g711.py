@@ -83,6 +83,6 @@ class G711Tests(SynchronousTestCase):
 
     def test_encoder(self) -> None:
         """The encoder is the table's other way."""
-        encoder = G711Encoder("PCMA")
+        encoder = G711Encoder(Codec(8, "PCMA", 8000))
         self.assertEqual((encoder.rate, encoder.clock_rate), (8000, 8000))
         self.assertEqual(encoder.encode(np.array([8, -8], dtype=np.int16)), b"\xd5\x55")

@@ -86,13 +86,13 @@ class OptionsTests(SynchronousTestCase):
     def test_mistakes(self) -> None:
         """What cannot be is told in words."""
         for arguments, words in (
-            (("--codec", "G729", URI), "G729"),
+            (("--codec", "SPEEX", URI), "SPEEX"),
             (("--streams", "99", URI), "99"),
             (("--loss", "101", URI), "101"),
             (("--dtmf", "x", URI), "--dtmf x"),
             (("--header", "nonsense", URI), "--header nonsense"),
             (("--tone", URI, "a.wav"), "--tone"),
-            (("--packet-ms", "25", URI), "--packet-ms"),
+            (("--packet-ms", "25", URI), "25: multiples of 10"),
             (("--no-metadata", "--metadata", "x.xml", URI), "--no-metadata"),
             (("--key", "k.pem", URI), "--key"),
             (("--user", "sbc", URI), "--user and --password-file"),
@@ -167,6 +167,26 @@ class StreamsTests(SynchronousTestCase):
         made = plan("--streams", "3")
         self.assertEqual((len(made.streams), made.parties[2].aor), (3, "sip:party3@example.com"))
         self.assertIs(made.streams[0], made.streams[2])
+
+    def test_formats(self) -> None:
+        """Formats by turns, packets of several lengths, comfort noise in place of silence."""
+        made = plan(
+            *("--codec", "PCMA", "--codec", "g722", "--turn", "0.5"),
+            *("--packet-ms", "10,30", "--noise"),
+        )
+        (speech, _) = made.streams
+        self.assertEqual([each.name for each in speech.formats], ["PCMA", "G722", "CN"])
+        self.assertEqual((speech.packet_ms, speech.packet_s), (10, 0.01))
+        self.assertLess({8, 13}, set(speech.types.tolist()))
+
+    def test_unfit(self) -> None:
+        """What cannot be sent is told as other mistakes are."""
+        for arguments, words in (
+            (("--codec", "AMR", "--packet-ms", "30"), "AMR has frames"),
+            (("--codec", "PCMU", "--codec", "OPUS"), "one RTP clock"),
+        ):
+            error = self.assertRaises(usage.UsageError, plan, *arguments)
+            self.assertIn(words, str(error))
 
     def test_tones(self) -> None:
         """Tones last as long as the call, or 10 s over and over."""

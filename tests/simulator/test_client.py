@@ -18,14 +18,13 @@ from tests.simulator.fakes import (
 )
 from twisted_siprec.simulator.client import RecordingClient, hex_token
 from twisted_siprec.simulator.client_plan import CallPlan, CallResult, ClientSettings, StreamResult
-from twisted_siprec.simulator.speech import EncodedSpeech, Speech
+from twisted_siprec.simulator.sending import Sending, encode
+from twisted_siprec.simulator.speech import Speech
 from twisted_siprec.simulator.wire import Target
 from twisted_siprec.sip.events import Address
 from twisted_siprec.sip.message import Request, Response
 
-SPEECH = EncodedSpeech(
-    "PCMU", np.zeros((50, 160), np.uint8), 160, 0.02, 8000, Speech(np.zeros(8000, np.int16), 8000)
-)
+SPEECH = encode(Speech(np.zeros(8000, np.int16), 8000), Sending.of("PCMU"))
 PLAN = CallPlan((SPEECH, SPEECH), seed=1)
 
 

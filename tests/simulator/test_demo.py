@@ -11,16 +11,17 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.plan import Layout
+from twisted_siprec.plan import Codec, Layout
 from twisted_siprec.simulator.client_plan import CallResult, StreamResult
 from twisted_siprec.simulator.consumer import Finish
 from twisted_siprec.simulator.demo import tell
-from twisted_siprec.simulator.demo_options import Options, configuration
+from twisted_siprec.simulator.demo_options import Options, configuration, sending
 from twisted_siprec.simulator.demo_proof import Outcome, channels_of, judged, lost, samples_of
 from twisted_siprec.simulator.demo_view import DemoView, describe, levels_dbfs
 from twisted_siprec.simulator.display import Display
-from twisted_siprec.simulator.recstream import Heard, StreamRecord, Text
-from twisted_siprec.simulator.speech import EncodedSpeech, Speech, encode
+from twisted_siprec.simulator.sending import EncodedSpeech, Sending, encode
+from twisted_siprec.simulator.speech import Speech
+from twisted_siprec.simulator.stream_record import Heard, StreamRecord, Text
 from twisted_siprec.sip.events import Transport
 
 GOOD_CALL = CallResult("c", None, 200, 0.001, 0.1, (StreamResult("1", None, 5, 800),))
@@ -63,6 +64,16 @@ class OptionsTests(SynchronousTestCase):
         )
         self.assertEqual((made.media.jitter_ms, made.default_destinations), (200, (destination,)))
 
+    def test_audio(self) -> None:
+        """Codec, packets and rate are what was asked for."""
+        options = parsed("--codec", "amr:octet-align=1", "--packet-ms", "20,40", "--rate", "48000")
+        self.assertEqual(
+            sending(options), Sending((Codec(103, "AMR", 8000, 1, "octet-align=1"),), (20, 40))
+        )
+        made = configuration(options, "ws://x/", None, 48000)
+        self.assertEqual(made.destinations[0].sample_rate, 48000)
+        self.assertEqual(options["rate"], 48000)
+
     def test_tls(self) -> None:
         """TLS has the certificate that was made for it."""
         options = parsed("--transport", "tls", "--layout", "MONO", "--framing", "plain")
@@ -75,7 +86,10 @@ class OptionsTests(SynchronousTestCase):
     def test_mistakes(self) -> None:
         """What cannot be is told."""
         for arguments in (
-            ("--codec", "G729"),
+            ("--codec", "SPEEX"),
+            ("--rate", "44100"),
+            ("--rate", "8000", "--layout", "mono"),
+            ("--packet-ms", "15"),
             ("--layout", "quad"),
             ("--fault", "--framing", "plain"),
             ("surplus",),
@@ -124,7 +138,7 @@ class JudgedTests(ProofTestCase):
 
     def l16(self, samples: np.ndarray) -> EncodedSpeech:
         """A stream whose codec changes nothing."""
-        encoded = encode(Speech(samples, 16000), "L16")
+        encoded = encode(Speech(samples, 16000), Sending.of("L16"))
         assert np.array_equal(encoded.source.samples[:800], samples)
         return encoded
 
@@ -137,10 +151,14 @@ class JudgedTests(ProofTestCase):
         return Finish("r", [made], [self.wav(*padded)])
 
     def judge(
-        self, finish: Finish, gaps: list[Text] | None = None, broken: bool = False
+        self,
+        finish: Finish,
+        gaps: list[Text] | None = None,
+        broken: bool = False,
+        rate: int = 16000,
     ) -> Outcome:
         """The outcome."""
-        return judged(GOOD_CALL, finish, self.streams, gaps or [], broken=broken)
+        return judged(GOOD_CALL, finish, self.streams, gaps or [], rate=rate, broken=broken)
 
     def test_equal(self) -> None:
         """Both channels are what was said."""
@@ -165,9 +183,20 @@ class JudgedTests(ProofTestCase):
         self.assertFalse(outcome.ok)
 
     def test_other_rate(self) -> None:
-        """Audio at another rate cannot be compared, and that is a fault."""
+        """Audio at another rate than was asked for is not compared, and that is a fault."""
         outcome = self.judge(self.finish(*self.said, rate=8000))
-        self.assertEqual(outcome.faults, ("delivered at {8000} Hz, sent at 16000 Hz",))
+        self.assertEqual(outcome.faults, ("delivered at {8000} Hz, not at 16000 Hz",))
+
+    def test_wanted_rate(self) -> None:
+        """At another rate that was asked for, it must be alike in the band that both have."""
+        times = np.arange(800) / 16000
+        said = [(9000 * np.sin(2 * np.pi * hertz * times)).astype(np.int16) for hertz in (300, 500)]
+        self.streams = [self.l16(samples) for samples in said]
+        wide = [Speech(stream.heard(), 16000).at(24000).samples for stream in self.streams]
+        outcome = self.judge(self.finish(*wide, rate=24000), rate=24000)
+        self.assertTrue(outcome.ok, outcome)
+        self.assertIn("All of it arrived, at another rate.", self.told(outcome)[-1])
+        self.assertFalse(self.judge(self.finish(*wide[::-1], rate=24000), rate=24000).ok)
 
     def test_violation(self) -> None:
         """What the consumer found against the protocol counts."""

@@ -6,6 +6,7 @@ from defusedxml.ElementTree import fromstring
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.simulator.fakes import ANSWER, counting_token
+from twisted_siprec.plan import Codec
 from twisted_siprec.sdp.description import Direction
 from twisted_siprec.simulator.offer import (
     AnsweredStream,
@@ -18,15 +19,14 @@ from twisted_siprec.simulator.offer import (
 )
 from twisted_siprec.simulator.offer_metadata import Party, metadata
 
+PCMU = Codec(0, "PCMU", 8000)
 NS = "{urn:ietf:params:xml:ns:recording:1}"
 
 
 class SessionOfferTests(SynchronousTestCase):
     def test_octets(self) -> None:
         """The SDP has an m-line for each stream, sendonly and with its label."""
-        offer = SessionOffer(
-            "192.0.2.1", 77, (StreamOffer("1", 20000, "PCMU", 0, 8000, 20, 20001),)
-        )
+        offer = SessionOffer("192.0.2.1", 77, (StreamOffer("1", 20000, (PCMU,), 20, 20001),))
         self.assertEqual(
             bytes(offer),
             b"v=0\r\n"
@@ -44,9 +44,26 @@ class SessionOfferTests(SynchronousTestCase):
             b"a=sendonly\r\n",
         )
 
+    def test_formats(self) -> None:
+        """Each format has its number, clock, channels and parameters, in the order given."""
+        formats = (Codec(111, "OPUS", 48000, 2, "useinbandfec=1"), Codec(102, "L16", 48000))
+        lines = StreamOffer("1", 20000, formats, 40).lines("sendonly")
+        self.assertEqual(
+            lines[:7],
+            [
+                "m=audio 20000 RTP/AVP 111 102 101",
+                "a=rtpmap:111 OPUS/48000/2",
+                "a=fmtp:111 useinbandfec=1",
+                "a=rtpmap:102 L16/48000",
+                "a=rtpmap:101 telephone-event/48000",
+                "a=fmtp:101 0-15",
+                "a=ptime:40",
+            ],
+        )
+
     def test_changed(self) -> None:
         """A change has the next version of the origin."""
-        changed = SessionOffer("2001:db8::1", 77, (StreamOffer("1", 2, "PCMU", 0, 8000),)).changed(
+        changed = SessionOffer("2001:db8::1", 77, (StreamOffer("1", 2, (PCMU,)),)).changed(
             "inactive"
         )
         self.assertIn(b"o=- 77 2 IN IP6 2001:db8::1\r\n", bytes(changed))

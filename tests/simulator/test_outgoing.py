@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from struct import unpack
 
@@ -7,15 +8,26 @@ import numpy as np
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.simulator.fakes import FakePort
+from twisted_siprec.plan import Codec
 from twisted_siprec.simulator.outgoing import Impairment, OutgoingStream, PacedStream, Slot
-from twisted_siprec.simulator.speech import EncodedSpeech, Speech
+from twisted_siprec.simulator.sending import EncodedSpeech
+from twisted_siprec.simulator.speech import Speech
 from twisted_siprec.simulator.tones import EventPacket, key_presses, tone
 
 
 def speech(packets: int = 4, packet_s: float = 0.02) -> EncodedSpeech:
     """Packets of two octets: their number, twice."""
     payloads = np.repeat(np.arange(packets, dtype=np.uint8), 2).reshape(packets, 2)
-    return EncodedSpeech("PCMU", payloads, 160, packet_s, 8000, Speech(np.zeros(0, np.int16), 8000))
+    return EncodedSpeech(
+        (Codec(0, "PCMU", 8000),),
+        payloads,
+        np.full(packets, 2),
+        np.zeros(packets, dtype=np.uint8),
+        np.zeros(packets, dtype=np.bool_),
+        160,
+        packet_s,
+        Speech(np.zeros(0, np.int16), 8000),
+    )
 
 
 def stream(slots: int = 10, **options: object) -> OutgoingStream:
@@ -61,6 +73,34 @@ class OutgoingStreamTests(SynchronousTestCase):
         """Speech that is over begins again."""
         made = stream()
         self.assertEqual(fields(made.slot(5)[0])[5], b"\1\1")
+
+    def test_silence(self) -> None:
+        """Where nothing is sent no number is used up; what comes after it may be marked."""
+        silent = replace(
+            speech(),
+            sizes=np.array([2, 0, 0, 1]),
+            types=np.array([0, 0, 0, 13], dtype=np.uint8),
+            marked=np.array([False, False, False, True]),
+        )
+        made = OutgoingStream(silent, Random(1), slots=8, slots_ahead=3)
+        made.ssrc, made.first_timestamp, made.sequence = 7, 0, 65535
+        found = [[fields(packet)[1:4] for packet in made.slot(number)] for number in range(8)]
+        self.assertEqual(
+            found,
+            [
+                *([(0x80, 65535, 0)], [], [], [(0x8D, 0, 480)]),
+                *([(0x00, 1, 640)], [], [], [(0x8D, 2, 1120)]),
+            ],
+        )
+        self.assertEqual(bytes(made.slot(7)[0])[12:], b"\3")
+
+    def test_silent_beginning(self) -> None:
+        """The first packet is marked, whenever it comes."""
+        made = OutgoingStream(
+            replace(speech(), sizes=np.array([0, 0, 2, 2])), Random(1), slots=4, slots_ahead=1
+        )
+        marks = [[fields(packet)[1] for packet in made.slot(number)] for number in range(4)]
+        self.assertEqual(marks, [[], [], [0x80], [0]])
 
     def test_pause(self) -> None:
         """After a pause sequence numbers go on; the timestamp has moved, and it is marked."""

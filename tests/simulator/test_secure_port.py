@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.plan import SRTPKeys
+from twisted_siprec.plan import Codec, SRTPKeys
 from twisted_siprec.rtp.srtp import SRTP
 from twisted_siprec.sdp.crypto import KEY_OCTETS, Crypto
 from twisted_siprec.simulator.offer import StreamOffer
-from twisted_siprec.simulator.secure_port import SecurePort, secured
+from twisted_siprec.simulator.secure_port import SecurePort
 from twisted_siprec.sip.events import Address
 
 SUITE = "AEAD_AES_256_GCM"
@@ -35,6 +35,9 @@ class _Port:
 
     def send_report(self, packet: bytes) -> object:
         self.sent.append(packet)
+        return None
+
+    def receive(self, reports: bool) -> bytes | None:
         return None
 
     def close(self) -> None:
@@ -80,18 +83,15 @@ class SecurePortTests(SynchronousTestCase):
             self.assertEqual(secure.is_answered(lines), answered, lines)
 
     def test_each(self) -> None:
-        """Each stream has a key of its own; without a suite nothing is changed."""
-        ports = (_Port(), _Port())
-        first, second = secured(ports, SUITE)
-        assert isinstance(first, SecurePort) and isinstance(second, SecurePort)
+        """Each stream has a key of its own, in every suite."""
+        first, second = SecurePort(_Port(), SUITE), SecurePort(_Port(), SUITE)
         self.assertNotEqual(first.offered, second.offered)
-        self.assertIs(secured(ports, None), ports)
         for suite in KEY_OCTETS:
             self.assertIsNotNone(Crypto.parse(SecurePort(_Port(), suite).offered))
 
     def test_offer(self) -> None:
         """The m-line says SAVP and the key, which no repr shows."""
-        offer = StreamOffer("1", 2, "PCMU", 0, 8000, crypto="1 SUITE inline:secret")
+        offer = StreamOffer("1", 2, (Codec(0, "PCMU", 8000),), crypto="1 SUITE inline:secret")
         lines = offer.lines("sendonly")
         self.assertEqual(lines[0], "m=audio 2 RTP/SAVP 0 101")
         self.assertIn("a=crypto:1 SUITE inline:secret", lines)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.simulator.speech import Speech, SpeechError, bundled, encode, read
+from twisted_siprec.simulator.speech import Speech, SpeechError, bundled, read
 
 
 class SpeechTestCase(SynchronousTestCase):
@@ -88,27 +88,3 @@ class SpeechTests(SpeechTestCase):
         speech = Speech(np.array([1, 2, 3, 4], np.int16), 4)
         self.assertEqual(speech.lasting(0.5).samples.tolist(), [1, 2])
         self.assertEqual(speech.lasting(1.5).samples.tolist(), [1, 2, 3, 4, 0, 0])
-
-
-class EncodeTests(SpeechTestCase):
-    def test_shapes(self) -> None:
-        """Every codec makes whole packets of the size that it should."""
-        speech = Speech(np.zeros(1602, np.int16), 16000)
-        for codec, octets, ticks, clock_rate, payload_type in (
-            ("PCMU", 160, 160, 8000, 0),
-            ("PCMA", 160, 160, 8000, 8),
-            ("G722", 160, 160, 8000, 9),
-            ("L16", 640, 320, 16000, 96),
-        ):
-            encoded = encode(speech, codec)
-            self.assertEqual(encoded.payloads.shape, (6, octets))
-            self.assertEqual(
-                (encoded.ticks, encoded.clock_rate, encoded.payload_type),
-                (ticks, clock_rate, payload_type),
-            )
-
-    def test_values(self) -> None:
-        """L16 is the samples in network order, and the last packet is filled with silence."""
-        encoded = encode(Speech(np.array([1, -2], np.int16), 16000), "L16", packet_ms=10)
-        self.assertEqual(encoded.payloads.tobytes(), b"\x00\x01\xff\xfe" + bytes(316))
-        self.assertEqual(encoded.source.samples[:3].tolist(), [1, -2, 0])

@@ -14,6 +14,7 @@ that it loses the sender altogether.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -37,28 +38,32 @@ class Rate:
     "WI, what a code does to the step size."
     speeds: tuple[int, ...]
     "FI, what a code does to the speed between the parts of the step size."
+    levels: tuple[int, ...]
+    "Between the codes: the logarithms at which the next one begins."
     leak: int = 8
     "The zero predictor forgets 2**-leak of itself with each sample."
 
 
 RATES = (
-    Rate(2, (116, 365), (-22, 439), (0, 7)),
-    Rate(3, (-2048, 135, 273, 373), (-4, 30, 137, 582), (0, 1, 2, 7)),
+    Rate(2, (116, 365), (-22, 439), (0, 7), (261,)),
+    Rate(3, (-2048, 135, 273, 373), (-4, 30, 137, 582), (0, 1, 2, 7), (8, 218, 331)),
     Rate(
         4,
         (-2048, 4, 135, 213, 273, 323, 373, 425),
         (-12, 18, 41, 64, 112, 198, 355, 1122),
         (0, 0, 0, 1, 1, 1, 3, 7),
+        (-124, 80, 178, 246, 300, 349, 400),
     ),
     Rate(
         5,
         (-2048, -66, 28, 104, 169, 224, 274, 318, 358, 395, 429, 459, 488, 514, 539, 566),
         (14, 14, 24, 39, 40, 41, 58, 100, 141, 179, 219, 280, 358, 440, 529, 696),
         (0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6),
+        (-122, -16, 68, 139, 198, 250, 298, 339, 378, 413, 445, 475, 502, 528, 553),
         leak=9,
     ),
 )
-"Clauses 2.3 to 2.6 of ITU-T G.726."
+"Clauses 2.2 to 2.6 of ITU-T G.726."
 
 
 def _float(magnitude: int, negative: bool) -> _Float:
@@ -96,6 +101,7 @@ class ADPCM:
         self._dqln = _with_signs(rate.logarithms)
         self._wi = _with_signs(rate.weights, 32)
         self._fi = _with_signs(rate.speeds, 512)
+        self._levels = rate.levels
         self._sign = 1 << (rate.bits - 1)
         self._leak = rate.leak
         self._yl = 34816
@@ -115,12 +121,40 @@ class ADPCM:
         samples: Samples = np.clip(signal << 2, -32768, 32767).astype(np.int16)
         return samples
 
+    def encode(self, samples: Samples) -> list[int]:
+        """The next samples as codes."""
+        return [self._coded(sample >> 2) for sample in samples.tolist()]
+
+    def _coded(self, signal: int) -> int:
+        """I, of a signal of 14 bits."""
+        zeros, estimate, step = self._expected()
+        code = self._quantized(signal - estimate, step)
+        self._heard(code, zeros, estimate, step)
+        return code
+
+    def _quantized(self, difference: int, step: int) -> int:
+        """LOG, SUBTB and QUAN."""
+        magnitude = abs(difference)
+        exponent = (magnitude >> 1).bit_length()
+        logarithm = (exponent << 7) + ((magnitude << 7 >> exponent) & 127) - (step >> 2)
+        code = bisect_right(self._levels, logarithm)
+        if difference < 0:
+            return 2 * self._sign - 1 - code
+        # The code 0 is of the rate with 2 bits alone: a line that is idle says ones.
+        return code if code or self._sign == 2 else 2 * self._sign - 1
+
     def _next(self, code: int) -> int:
         """SR, of 14 bits."""
+        return self._heard(code, *self._expected())
+
+    def _expected(self) -> tuple[int, int, int]:
+        """SEZ before it is halved, SE, and Y."""
         zeros = sum(map(_product, self._b, self._dq))
         poles = _product(self._a1, self._sr1) + _product(self._a2, self._sr2)
-        estimate = (zeros + poles) >> 1
-        step = self._step()
+        return zeros, (zeros + poles) >> 1, self._step()
+
+    def _heard(self, code: int, zeros: int, estimate: int, step: int) -> int:
+        """SR; and all that is learnt of the code."""
         logarithm = self._dqln[code] + (step >> 2)
         magnitude = 0
         if logarithm >= 0:

@@ -39,7 +39,7 @@ _EMPTY = bytes((_NO_DATA << 3 | 4,))
 
 
 @dataclass(frozen=True, slots=True)
-class _Family:
+class Family:
     """One of the two codecs."""
 
     rate: int
@@ -53,9 +53,9 @@ class _Family:
         return len(self.bits) - 1
 
 
-_FAMILIES = {
-    "AMR": _Family(8000, (95, 103, 118, 134, 148, 159, 204, 244, 39), NARROWBAND_DECODERS),
-    "AMR-WB": _Family(16000, (132, 177, 253, 285, 317, 365, 397, 461, 477, 40), WIDEBAND_DECODERS),
+FAMILIES = {
+    "AMR": Family(8000, (95, 103, 118, 134, 148, 159, 204, 244, 39), NARROWBAND_DECODERS),
+    "AMR-WB": Family(16000, (132, 177, 253, 285, 317, 365, 397, 461, 477, 40), WIDEBAND_DECODERS),
 }
 
 
@@ -76,7 +76,7 @@ class AMRDecoder:
     joins = False
 
     def __init__(self, codec: Codec) -> None:
-        self._family = family = _FAMILIES[codec.name]
+        self._family = family = FAMILIES[codec.name]
         self.rate = family.rate
         self._samples = family.rate // 50
         self._crc = codec.parameter("crc") == "1"
@@ -99,10 +99,6 @@ class AMRDecoder:
         """The next frames as samples."""
         parts = [self._decoded(frame) for frame in self.frames(payload)]
         return parts[0] if len(parts) == 1 else np.concatenate([NO_SAMPLES, *parts])
-
-    def conceal(self, count: int) -> Samples:
-        """As for frames without data, in the midst of speech (3GPP TS 26.091, 26.191)."""
-        return concealed(_EMPTY, self._decoder, self._samples, count)
 
     def frames(self, payload: bytes) -> list[Frame]:
         """The frames of a payload; none where it is cut short or is none."""
@@ -170,6 +166,17 @@ class AMRDecoder:
             frames.append(Frame(kind, bool(entry & 4), payload[at : at + octets]))
             at += octets
         return frames
+
+
+class NarrowbandDecoder(AMRDecoder):
+    """
+    One stream of AMR, whose decoder conceals by itself. That of AMR-WB does too, but
+    worse than silence is (docs/codecs.rst has the figures), and is not asked to.
+    """
+
+    def conceal(self, count: int) -> Samples:
+        """As for frames without data, in the midst of speech (3GPP TS 26.091)."""
+        return concealed(_EMPTY, self._decoder, self._samples, count)
 
 
 def understands(codec: Codec) -> bool:

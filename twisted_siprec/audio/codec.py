@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol, runtime_checkable
 
 from ..plan import Codec
 from . import amr, g726, g729, gsm, ilbc, opus
+from .amr_encoder import AMREncoder
 from .g711 import G711Decoder, G711Encoder
 from .g722 import G722Decoder, G722Encoder
 from .l16 import L16Decoder, L16Encoder
@@ -52,8 +52,23 @@ class RestingDecoder(Protocol):
 class ConcealingDecoder(Protocol):
     """A decoder that knows best what there is in the place of what was lost."""
 
+    @property
+    def rate(self) -> int:
+        """Hz of the samples."""
+
     def conceal(self, count: int) -> Samples:
         """So many samples of its own, before the next payload; at most a packet or two."""
+
+
+@runtime_checkable
+class CorrectingDecoder(Protocol):
+    """A decoder of packets that may have what was in the one before once more."""
+
+    def repeats(self, payload: bytes) -> int:
+        """So many of the samples right before a payload are in it too; 0 for none."""
+
+    def recover(self, payload: bytes) -> Samples:
+        """Those samples, which were lost, before the payload itself is decoded."""
 
 
 class Encoder(Protocol):
@@ -68,7 +83,10 @@ class Encoder(Protocol):
         """Hz of the samples."""
 
     def encode(self, samples: Samples) -> bytes:
-        """The next samples as a payload."""
+        """
+        The next samples as a payload; empty where nothing need be sent. ValueError
+        where they do not fill its frames.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +94,7 @@ class _Known:
     """A codec."""
 
     decoder: Callable[[Codec], Decoder]
-    encoder: Callable[[], Encoder] | None = None
+    encoder: Callable[[Codec], Encoder] | None = None
     clock_rates: tuple[int, ...] = (8000,)
     needs: tuple[str, ...] = ()
     "Decoders of FFmpeg's, any of which will do; empty where none is needed."
@@ -94,25 +112,28 @@ RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 "Hz of the audio that can be brought to the rate of a consumer."
 
 _KNOWN: dict[str, _Known] = {
-    "PCMU": _Known(G711Decoder, partial(G711Encoder, "PCMU"), RATES),
-    "PCMA": _Known(G711Decoder, partial(G711Encoder, "PCMA"), RATES),
+    "PCMU": _Known(G711Decoder, G711Encoder, RATES),
+    "PCMA": _Known(G711Decoder, G711Encoder, RATES),
     "G722": _Known(G722Decoder, G722Encoder, wideband=True),
     "L16": _Known(L16Decoder, L16Encoder, RATES),
     "OPUS": _Known(
         opus.OpusDecoder, opus.OpusEncoder, (48000,), needs=opus.DECODERS, wideband=True
     ),
-    "G729": _Known(g729.G729Decoder, needs=g729.DECODERS),
-    "AMR": _Known(amr.AMRDecoder, needs=amr.NARROWBAND_DECODERS, takes=amr.understands),
+    "G729": _Known(g729.G729Decoder, g729.G729Encoder, needs=g729.DECODERS),
+    "AMR": _Known(
+        amr.NarrowbandDecoder, AMREncoder, needs=amr.NARROWBAND_DECODERS, takes=amr.understands
+    ),
     "AMR-WB": _Known(
         amr.AMRDecoder,
+        AMREncoder,
         clock_rates=(16000,),
         needs=amr.WIDEBAND_DECODERS,
         wideband=True,
         takes=amr.understands,
     ),
-    "GSM": _Known(gsm.GSMDecoder, needs=gsm.DECODERS),
+    "GSM": _Known(gsm.GSMDecoder, gsm.GSMEncoder, needs=gsm.DECODERS),
     "ILBC": _Known(ilbc.ILBCDecoder, needs=ilbc.DECODERS),
-    **{name: _Known(g726.G726Decoder) for name in g726.NAMES},
+    **{name: _Known(g726.G726Decoder, g726.G726Encoder) for name in g726.NAMES},
 }
 
 NAMES = tuple(_KNOWN)
@@ -143,9 +164,9 @@ def decoder(codec: Codec) -> Decoder:
     return _KNOWN[codec.name].decoder(codec)
 
 
-def encoder(name: str) -> Encoder:
-    """An encoder by its name; :exc:`LookupError` where there is none."""
-    made = _KNOWN[name].encoder
-    if made is None:
-        raise LookupError(f"no encoder for {name}")
-    return made()
+def encoder(codec: Codec) -> Encoder:
+    """An encoder of a format; :exc:`LookupError` where there is none, or not here."""
+    known = _KNOWN.get(codec.name)
+    if known is None or known.encoder is None or codec.clock_rate not in known.clock_rates:
+        raise LookupError(f"no encoder for {codec.name}/{codec.clock_rate}")
+    return known.encoder(codec)

@@ -104,13 +104,11 @@ class G711Decoder:
 
 
 class G711Encoder:
-    """PCMU or PCMA at 8000 Hz."""
+    """PCMU or PCMA, at 8000 Hz nearly always."""
 
-    clock_rate = 8000
-    rate = 8000
-
-    def __init__(self, law: str) -> None:
-        self._law = law
+    def __init__(self, codec: Codec) -> None:
+        self.clock_rate = self.rate = codec.clock_rate
+        self._law = codec.name
 
     def encode(self, samples: Samples) -> bytes:
         """Samples as a payload."""

@@ -47,7 +47,7 @@ class G722Encoder:
     clock_rate = 8000
     rate = _RATE
 
-    def __init__(self) -> None:
+    def __init__(self, codec: Codec) -> None:
         self._g722 = G722(_RATE, _BIT_RATE)
 
     def encode(self, samples: Samples) -> bytes:

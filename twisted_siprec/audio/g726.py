@@ -10,6 +10,8 @@ nothing on the wire tells the two apart: then map the type to AAL2-G726-32.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from ..plan import Codec
@@ -46,3 +48,26 @@ class G726Decoder:
         if self._from_the_left:
             weights = weights[::-1]
         return self._adpcm.decode((codes @ weights).tolist())
+
+
+class G726Encoder:
+    """One stream of G.726 to be sent."""
+
+    clock_rate = 8000
+    rate = 8000
+
+    def __init__(self, codec: Codec) -> None:
+        rate = _BY_NAME[codec.name]
+        self._bits = rate.bits
+        self._from_the_left = codec.name.startswith("AAL2-")
+        self._adpcm = ADPCM(rate)
+
+    def encode(self, samples: Samples) -> bytes:
+        """The next samples, a multiple of eight, as a payload."""
+        if len(samples) % 8:
+            raise ValueError("G.726 is sent by eight samples")
+        codes = np.array(self._adpcm.encode(samples), dtype=np.uint8).reshape(-1, 1)
+        shifts = np.arange(self._bits)
+        bits = codes >> (shifts[::-1] if self._from_the_left else shifts) & 1
+        order: Literal["big", "little"] = "big" if self._from_the_left else "little"
+        return np.packbits(bits.astype(np.uint8).reshape(-1), bitorder=order).tobytes()

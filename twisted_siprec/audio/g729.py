@@ -10,9 +10,11 @@ A SID is silence here; it is taken whether annexb=no was said or not.
 from __future__ import annotations
 
 import numpy as np
+from cffi import FFI
 
 from ..plan import Codec
 from .frames import concealed, decoded, split
+from .library import frames_of, needed, opened
 from .pyav import FrameDecoder
 from .samples import Samples
 
@@ -51,3 +53,45 @@ class G729Decoder:
     def conceal(self, count: int) -> Samples:
         """As ITU-T G.729 has it."""
         return concealed(_ERASED, self._decoder, _SAMPLES, count)
+
+
+_ffi = FFI()
+_ffi.cdef(
+    """
+    typedef struct bcg729EncoderChannelContextStruct Encoder;
+    Encoder *initBcg729EncoderChannel(uint8_t with_annex_b);
+    void bcg729Encoder(Encoder *encoder, const int16_t samples[], uint8_t octets[],
+                       uint8_t *length);
+    void closeBcg729EncoderChannel(Encoder *encoder);
+    """
+)
+
+
+class G729Encoder:
+    """G.729 to be sent, by bcg729; with Annex B, unless annexb=no was said."""
+
+    clock_rate = 8000
+    rate = 8000
+
+    def __init__(self, codec: Codec) -> None:
+        library = needed(opened(_ffi, "libbcg729.so.0"), "G729", "libbcg729-0")
+        made = library.initBcg729EncoderChannel(int(codec.parameter("annexb") != "no"))
+        self._encoder = _ffi.gc(made, library.closeBcg729EncoderChannel)
+        self._encode = library.bcg729Encoder
+        self._room = _ffi.new("uint8_t[]", _OCTETS)
+        self._length = _ffi.new("uint8_t *")
+
+    def encode(self, samples: Samples) -> bytes:
+        """
+        The next samples, a multiple of 10 ms, as a payload; it ends with the first
+        SID, as it must, and is empty while nothing need be sent.
+        """
+        payload = b""
+        for at in frames_of("G729", len(samples), _SAMPLES):
+            frame = np.ascontiguousarray(samples[at : at + _SAMPLES])
+            self._encode(
+                self._encoder, _ffi.cast("int16_t *", frame.ctypes.data), self._room, self._length
+            )
+            if len(payload) % _OCTETS == 0:
+                payload += bytes(_ffi.buffer(self._room, self._length[0]))
+        return payload

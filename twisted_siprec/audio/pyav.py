@@ -9,6 +9,7 @@ nor containers: a frame in, its samples out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -25,6 +26,14 @@ else:
 
 Settings = Mapping[str, str]
 "FFmpeg's own options of a codec."
+
+
+def location() -> Path | None:
+    """Where PyAV's wheel has the shared libraries that it brings; None where it has none."""
+    if not INSTALLED:
+        return None
+    libraries = Path(av.__file__).parent.parent / "av.libs"
+    return libraries if libraries.is_dir() else None
 
 
 def first_decoder(*names: str) -> str | None:

@@ -31,6 +31,7 @@ from .agent_events import (
 from .dialog import ALLOW, Dialog, number, respond
 from .transaction import Action, ClientTransaction, State
 
+Fields = tuple[tuple[str, str], ...]
 _REMEMBERED_RESPONSES = 32
 "How many of our responses are kept for retransmitted requests of the SRS."
 
@@ -97,9 +98,6 @@ class CallAgent:
 
     def invite(self, body: bytes, content_type: str, now: float) -> None:
         """Begin the recording session."""
-        if self._phase is not _Phase.IDLE:
-            raise LocalError("the call was begun already")
-        self._phase = _Phase.CALLING
         fields = (
             ("Require", "siprec"),
             ("Contact", f"<{self.caller.contact}>;+sip.src"),
@@ -108,7 +106,19 @@ class CallAgent:
             *self.caller.headers,
             ("Content-Type", content_type),
         )
+        self.invite_with(fields, body, now)
+
+    def invite_with(self, fields: Fields, body: bytes, now: float) -> None:
+        """The same with header fields of the caller's choice."""
+        if self._phase is not _Phase.IDLE:
+            raise LocalError("the call was begun already")
+        self._phase = _Phase.CALLING
         self._begin(Purpose.CALL, self._dialog.request("INVITE", fields, body), None, now)
+
+    @property
+    def begun(self) -> bool:
+        """There is something to hang up."""
+        return self._phase not in (_Phase.IDLE, _Phase.ENDED)
 
     @property
     def changeable(self) -> bool:
@@ -127,22 +137,20 @@ class CallAgent:
             ("Allow", ALLOW),
             ("Content-Type", "application/sdp"),
         )
-        self._begin(
-            Purpose.CHANGE,
-            self._dialog.request("INVITE", fields, body),
-            self._dialog.next_hop(),
-            now,
-        )
+        self.send(Purpose.CHANGE, "INVITE", fields, body, now)
 
-    def hang_up(self, now: float) -> None:
+    def send(self, purpose: Purpose, method: str, fields: Fields, body: bytes, now: float) -> None:
+        """Send a request within the dialog; it is answered by its purpose."""
+        request = self._dialog.request(method, fields, body)
+        self._begin(purpose, request, self._dialog.next_hop(), now)
+
+    def hang_up(self, now: float, fields: Fields = (), body: bytes = b"") -> None:
         """End it: by BYE, or by CANCEL where it is not answered. It may be asked twice."""
         if self._phase is _Phase.IDLE:
             self._end(False, "not begun")
         elif self._phase is _Phase.ESTABLISHED:
             self._phase = _Phase.ENDING
-            self._begin(
-                Purpose.BYE, self._dialog.request("BYE", (), b""), self._dialog.next_hop(), now
-            )
+            self.send(Purpose.BYE, "BYE", fields, body, now)
         elif self._phase is _Phase.CALLING:
             self._phase = _Phase.CANCELLING
             self._cancel(now)
@@ -270,7 +278,7 @@ class CallAgent:
 
     def _gave_up(self, purpose: Purpose, reason: str, now: float) -> None:
         self._outputs.append(Answered(purpose, 0, reason))
-        if purpose is not Purpose.CANCEL:
+        if purpose not in (Purpose.CANCEL, Purpose.OTHER):
             self._end(True, reason)
 
     # --- requests of the SRS ------------------------------------------------------------

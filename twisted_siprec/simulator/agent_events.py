@@ -38,6 +38,8 @@ class Purpose(Enum):
     "The first INVITE."
     CHANGE = auto()
     "A re-INVITE."
+    OTHER = auto()
+    "An UPDATE or an INFO."
     BYE = auto()
     CANCEL = auto()
 

@@ -13,13 +13,15 @@ from typing import Any
 from twisted.python import usage
 
 from .. import __version__
-from ..plan import ClientTLS
+from ..plan import ClientTLS, Codec
 from ..sip.events import Transport
 from .client_plan import CONVERSATION, CallPlan, ClientSettings
+from .dtls_port import DTLS
 from .offer_metadata import Party
 from .outgoing import Impairment
 from .secure_port import SUITES
-from .speech import PAYLOAD_TYPES, EncodedSpeech, Speech, SpeechError, bundled, encode, read
+from .sending import NAMES, EncodedSpeech, Sending, encode, format_named
+from .speech import Speech, SpeechError, bundled, read
 from .tones import KEYS, tone
 from .wire import Target
 
@@ -51,6 +53,19 @@ def _count(least: int, most: int) -> Any:
     return parse
 
 
+def lengths(least: int, most: int) -> Any:
+    """Lengths of packets in milliseconds, one or more."""
+    one = _count(least, most)
+
+    def parse(text: str) -> tuple[int, ...]:
+        several = tuple(one(word) for word in text.split(","))
+        if any(length % 10 for length in several):
+            raise ValueError(f"{text}: multiples of 10 are needed")
+        return several
+
+    return parse
+
+
 def one_of(*names: str) -> Any:
     """One of these words, in any case."""
 
@@ -76,6 +91,7 @@ class Options(usage.Options):
     optFlags = [
         ["insecure", None, "Do not verify the server's certificate (for trials only)."],
         ["tone", None, "Send sine tones instead of speech."],
+        ["noise", None, "Send no silence but comfort noise (RFC 3389), once in a while."],
         ["rtcp", None, "Send RTCP sender reports."],
         ["no-metadata", None, "Send no metadata, only SDP."],
         ["trace", None, "Print the SIP messages as they are sent and received."],
@@ -95,9 +111,21 @@ class Options(usage.Options):
         ["key", None, None, "Its private key, where it is in a file of its own."],
         ["user", None, None, "Authenticate as this user, where the server asks for it."],
         ["password-file", None, None, "The file with the user's secret."],
-        ["codec", None, "PCMU", f"{', '.join(PAYLOAD_TYPES)}.", one_of(*PAYLOAD_TYPES)],
-        ["srtp", None, None, f"Protect RTP: {', '.join(SUITES)}.", one_of(*SUITES)],
-        ["packet-ms", None, 20, "Milliseconds of audio in a packet.", _count(10, 60)],
+        [
+            "srtp",
+            None,
+            None,
+            f"Protect RTP: DTLS, or by a key in the SDP: {', '.join(SUITES)}.",
+            one_of(DTLS, *SUITES),
+        ],
+        ["turn", None, 2.0, "Seconds that each --codec is sent for.", _number(0.02, 86_400)],
+        [
+            "packet-ms",
+            None,
+            (20,),
+            "Milliseconds of audio in a packet, or several, by turns: 10,20,60.",
+            lengths(10, 60),
+        ],
         [
             "streams",
             None,
@@ -123,9 +151,21 @@ class Options(usage.Options):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self.headers: list[tuple[str, str]] = []
+        self.formats: list[Codec] = []
         self.target: Target | None = None
         self.files: tuple[Path, ...] = ()
         self.credentials: tuple[str, str] | None = None
+
+    def opt_codec(self, text: str) -> None:
+        try:
+            self.formats.append(format_named(text))
+        except ValueError as error:
+            raise usage.UsageError(f"--codec: {error}") from error
+
+    opt_codec.__doc__ = (
+        f"{', '.join(NAMES)}; else PCMU. With /RATE, and with :PARAMETERS as in "
+        "AMR:octet-align=1. Given again, the formats are sent by turns."
+    )
 
     def opt_header(self, text: str) -> None:
         """Add a header field to the INVITE, as NAME:VALUE. It may be given again."""
@@ -168,8 +208,6 @@ class Options(usage.Options):
             raise usage.UsageError(f"--dtmf {self['dtmf']}: only {KEYS} are keys")
         if self["tone"] and self.files:
             raise usage.UsageError("--tone and WAV files do not go together")
-        if self["packet-ms"] % 10:
-            raise usage.UsageError("--packet-ms: a multiple of 10 is needed")
         if self["no-metadata"] and self["metadata"]:
             raise usage.UsageError("--metadata and --no-metadata do not go together")
         if self["key"] and not self["certificate"]:
@@ -215,9 +253,9 @@ def call_plan(options: Options) -> CallPlan:
     try:
         speech = _speech(options)
         metadata = Path(options["metadata"]).read_bytes() if options["metadata"] else None
+        streams = _streams(options, speech)
     except (SpeechError, OSError) as error:
         raise usage.UsageError(str(error)) from error
-    streams = _streams(options, speech)
     caller, called = _aor(options["from"]), _aor(options["to"])
     parties = [Party(caller, CONVERSATION[0].name), Party(called, CONVERSATION[1].name)]
     for number in range(len(parties) + 1, len(streams) + 1):
@@ -262,8 +300,9 @@ def _streams(options: Options, speech: list[Speech]) -> tuple[EncodedSpeech, ...
         raise usage.UsageError(f"{count} streams; at most {MAX_STREAMS} fit in a call")
     if count == 1 and len(speech) > 1:
         speech = [mixed(speech)]
-    codec, packet_ms = options["codec"], options["packet-ms"]
-    encoded = [encode(one, codec, packet_ms) for one in speech[:count]]
+    formats = tuple(options.formats) or (format_named("PCMU"),)
+    sending = Sending(formats, options["packet-ms"], options["turn"], bool(options["noise"]))
+    encoded = [encode(one, sending) for one in speech[:count]]
     return tuple(encoded[index % len(encoded)] for index in range(count))
 
 

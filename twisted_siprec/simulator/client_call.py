@@ -85,7 +85,7 @@ class SimulatedCall:
         self._token = token
         self._wallclock = wallclock
         self._random = Random(plan.seed)  # noqa: S311 - a test signal, no secret
-        self._streams = CallStreams(plan, ports, pacer, self._random)
+        self._streams = CallStreams(plan, ports, pacer, self._random, clock)
         self._offer = SessionOffer(
             wire.local[0], self._random.getrandbits(31), self._streams.offered
         )
@@ -171,7 +171,7 @@ class SimulatedCall:
         if not 200 <= answered.status < 300:
             raise CallError(advice(answered, target, self._wire.local[0]))
         try:
-            self._streams.start(answered.body)
+            await self._streams.start(answered.body)
         except AnswerError as failure:
             await self._finish()
             raise CallError(f"200, but {failure}") from failure

@@ -11,7 +11,7 @@ from ..plan import ClientTLS
 from ..sip.events import Address, Timers
 from .offer_metadata import Party
 from .outgoing import Impairment
-from .speech import EncodedSpeech
+from .sending import EncodedSpeech
 from .wire import Target
 
 CONVERSATION = (
@@ -66,7 +66,10 @@ class CallPlan:
     reports: bool = False
     "Send RTCP sender reports."
     srtp: str | None = None
-    "The crypto suite that all streams are protected by; None for plain RTP."
+    """
+    The crypto suite that all streams are protected by, or DTLS for one that a
+    handshake agrees on; None for plain RTP.
+    """
 
     @property
     def seconds(self) -> float:

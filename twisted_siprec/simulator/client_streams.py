@@ -9,15 +9,21 @@ from contextlib import suppress
 from math import ceil
 from random import Random
 
+from twisted.internet.interfaces import IReactorTime
+
 from ..sip.events import Address
 from .client_plan import CallPlan, StreamResult
+from .dtls_port import DTLS, DTLSPort
 from .media_port import MediaPort
 from .offer import TELEPHONE_EVENT, AnsweredStream, AnswerError, StreamOffer, parse_answer
 from .outgoing import OutgoingStream, PacedStream
 from .pacing import Pacer
 from .reports import goodbye, sender_report
-from .secure_port import SecurePort, secured
+from .secure_port import SecurePort
 from .tones import EventPacket, key_presses
+
+_PRESS_S = 0.1
+"How long a key is pressed, and how long the pause is before the next one."
 
 
 class CallStreams:
@@ -27,10 +33,15 @@ class CallStreams:
     """
 
     def __init__(
-        self, plan: CallPlan, ports: tuple[MediaPort, ...], pacer: Pacer, random: Random
+        self,
+        plan: CallPlan,
+        ports: tuple[MediaPort, ...],
+        pacer: Pacer,
+        random: Random,
+        clock: IReactorTime,
     ) -> None:
         self._plan = plan
-        self._ports = ports = secured(ports, plan.srtp)
+        self._ports = ports = tuple(_protected(port, plan, clock) for port in ports)
         self._pacer = pacer
         self._random = random
         self._paced: list[PacedStream] = []
@@ -43,12 +54,11 @@ class CallStreams:
             StreamOffer(
                 str(number),
                 port.port,
-                speech.codec,
-                speech.payload_type,
-                speech.clock_rate,
-                round(speech.packet_s * 1000),
+                speech.formats,
+                speech.packet_ms,
                 port.port + 1 if plan.reports else None,
                 port.offered if isinstance(port, SecurePort) else None,
+                port.offered if isinstance(port, DTLSPort) else (),
             )
             for number, (speech, port) in enumerate(zip(plan.streams, ports, strict=True), 1)
         )
@@ -58,25 +68,22 @@ class CallStreams:
         """Nothing is late."""
         return all(paced.ended for paced in self._paced)
 
-    def start(self, answer: bytes) -> None:
+    async def start(self, answer: bytes) -> None:
         """
-        Send, as the answer says.
+        Send, as the answer says, as soon as there are keys.
 
         Raises :exc:`AnswerError` where it leaves nothing to send.
         """
         streams = parse_answer(answer, len(self._ports))
         for answered, offered in zip(streams, self.offered, strict=True):
-            if answered.port and str(offered.payload_type) not in answered.payload_types:
-                raise AnswerError(
-                    f"stream {offered.label} is answered without {offered.codec}: "
-                    f"{' '.join(answered.payload_types)}"
-                )
+            for known in offered.formats:
+                if answered.port and str(known.payload_type) not in answered.payload_types:
+                    raise AnswerError(
+                        f"stream {offered.label} is answered without {known.name}: "
+                        f"{' '.join(answered.payload_types)}"
+                    )
         for answered, port, offered in zip(streams, self._ports, self.offered, strict=True):
-            if (
-                answered.port
-                and isinstance(port, SecurePort)
-                and not port.is_answered(answered.crypto)
-            ):
+            if answered.port and not _has_keys(port, answered):
                 raise AnswerError(f"stream {offered.label} is answered without a key for SRTP")
         if not any(answered.port for answered in streams):
             raise AnswerError("all streams are refused (port 0)")
@@ -85,6 +92,12 @@ class CallStreams:
             paced = PacedStream(self._stream(number), port.send, epoch)
             self._paced.append(paced)
             self._point(paced, port, answered)
+        for answered, port in zip(streams, self._ports, strict=True):
+            if answered.port and isinstance(port, DTLSPort):
+                await port.ready()
+        epoch = self._pacer.now()
+        for paced in self._paced:
+            paced.epoch = epoch
             self._pacer.add(paced)
 
     def hold(self) -> None:
@@ -151,7 +164,14 @@ class CallStreams:
         events: dict[int, tuple[EventPacket, ...]] = {}
         if number == 0 and plan.digits:
             first_slot = int(plan.digits_at_s / speech.packet_s)
-            events = key_presses(plan.digits, first_slot, speech.ticks)
+            press_slots = max(round(_PRESS_S / speech.packet_s), 1)
+            events = key_presses(
+                plan.digits,
+                first_slot,
+                speech.ticks,
+                press_slots=press_slots,
+                pause_slots=press_slots,
+            )
         return OutgoingStream(
             speech,
             self._random,
@@ -173,3 +193,19 @@ class CallStreams:
         else:
             self._destinations[port.port] = (answered.address, answered.port)
             paced.resume()
+
+
+def _protected(port: MediaPort, plan: CallPlan, clock: IReactorTime) -> MediaPort:
+    """The ports of a stream, protected as the plan says."""
+    if plan.srtp is None:
+        return port
+    if plan.srtp == DTLS:
+        return DTLSPort(port, clock, plan.reports)
+    return SecurePort(port, plan.srtp)
+
+
+def _has_keys(port: MediaPort, answered: AnsweredStream) -> bool:
+    """Whether the answer has what the protection of a stream needs."""
+    if isinstance(port, DTLSPort):
+        return port.is_answered(answered.dtls)
+    return not isinstance(port, SecurePort) or port.is_answered(answered.crypto)

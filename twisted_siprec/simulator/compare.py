@@ -5,7 +5,9 @@ sample: the proof that nothing was lost, added or moved.
 What was sent is taken through the codec once, as any receiver would. Where a
 stream begins on the consumer's time line is found by correlation, since that
 depends on when its first packet came; from there on every sample has to be
-equal, and around it there has to be silence.
+equal, and around it there has to be silence. Where it was brought to another rate,
+what was sent is brought there too, in another way (by its spectrum), and the two
+have to be alike.
 """
 
 from __future__ import annotations
@@ -16,9 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..audio.codec import decoder
-from ..plan import Codec
-from .speech import EncodedSpeech, Samples
+from .speech import Samples
+
+_Spectrum = npt.NDArray[np.complex128]
+
+ALIKE_DB = 50.0
+"By which the difference must be below what was expected: nobody hears it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,63 @@ class Comparison:
         return f"{self.name}: {'; '.join(words)}"
 
 
-def expected(speech: EncodedSpeech) -> Samples:
-    """What a receiver hears of it: the speech after its codec."""
-    codec = Codec(speech.payload_type, speech.codec, speech.clock_rate)
-    return decoder(codec).decode(speech.payloads.tobytes())
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What came of one channel at another rate than it was sent at."""
+
+    name: str
+    samples: int
+    "As many were expected."
+    offset: int
+    "Where the first one lies in what was received."
+    decibels: float
+    "How far below what was expected the difference is."
+
+    @property
+    def equal(self) -> bool:
+        """To the ear."""
+        return self.decibels >= ALIKE_DB
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {self.samples} samples, the difference {self.decibels:.0f} dB "
+            f"below them, from position {self.offset}"
+        )
+
+
+def liken(name: str, sent: Samples, received: Samples, band: float) -> Likeness:
+    """
+    One channel with what was sent on it, at its rate.
+
+    :param band: the part of what the rate can carry in which they must be alike.
+    """
+    offset = locate(sent, received)
+    found = np.zeros(len(sent))
+    inside = received[max(offset, 0) : max(offset + len(sent), 0)]
+    before = max(-offset, 0)
+    found[before : before + len(inside)] = inside
+    edge = int(len(sent) / 2 * band)
+    wanted, heard = np.fft.rfft(sent)[:edge], np.fft.rfft(found)[:edge]
+    wrong = heard - _delayed(wanted, heard)
+    decibels = 10 * np.log10(_power(wanted) / _power(wrong))
+    return Likeness(name, len(sent), offset, float(decibels))
+
+
+def _delayed(wanted: _Spectrum, heard: _Spectrum) -> _Spectrum:
+    """
+    What was expected, later by the part of a sample by which it was heard later:
+    the slope of the phase between the two.
+    """
+    common = heard * np.conj(wanted)
+    bins, weight = np.arange(len(wanted)), np.abs(common)
+    slope = (weight * bins * np.angle(common)).sum() / max((weight * bins**2).sum(), 1.0)
+    delayed: _Spectrum = wanted * np.exp(1j * slope * bins)
+    return delayed
+
+
+def _power(spectrum: _Spectrum) -> float:
+    """Not 0."""
+    return max(float((np.abs(spectrum) ** 2).sum()), 1.0)
 
 
 def compare(name: str, sent: Samples, received: Samples) -> Comparison:

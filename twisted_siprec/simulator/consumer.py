@@ -10,7 +10,6 @@ it can be killed and brought back.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,21 +19,17 @@ from urllib.parse import urlsplit
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
-from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IStreamServerEndpoint
 from twisted.internet.ssl import CertificateOptions
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from ..net.delivery.wav import WavFile
 from . import wav
-from .recstream import (
-    FRAMED,
-    PLAIN,
-    ConsumerConnection,
-    ConsumerSettings,
-    Heard,
-    StreamRecord,
-    Text,
-)
+from .consumer_files import ConsumerFiles, plain, session_of
+from .recstream import FRAMED, PLAIN, ConsumerConnection, ConsumerSettings
+from .stream_record import Heard, StreamRecord, Text
+
+CLOSE_WITHIN_S = 5
+"After stop and our bye, a server closes."
 
 
 class ConsumerError(Exception):
@@ -58,13 +53,6 @@ class ConsumerOptions:
 
 
 @dataclass(slots=True)
-class _Files:
-    audio: WavFile | None = None
-    audio_path: Path | None = None
-    events: Path | None = None
-
-
-@dataclass(slots=True)
 class Finish:
     """A recording session whose streams have all ended."""
 
@@ -85,6 +73,7 @@ class Consumer:
     :param happened: takes a line for a person, for each thing that happens.
     :ivar finished: fires with the first :class:`Finish`.
     :ivar records: all streams, by their id.
+    :ivar close_codes: of the connections that the servers closed, in order.
     """
 
     def __init__(
@@ -101,9 +90,10 @@ class Consumer:
         self._port: IListeningPort | None = None
         self._port_number: int | None = None
         self._connections: set[_ServerProtocol] = set()
-        self._files: dict[str, _Files] = {}
+        self._files = ConsumerFiles(self.options.directory)
         self.records: dict[str, StreamRecord] = {}
         self.headers: list[dict[str, str]] = []
+        self.close_codes: list[int] = []
         self.finishes: list[Finish] = []
         self.finished: Deferred[Finish] = Deferred()
 
@@ -138,6 +128,11 @@ class Consumer:
         host = parts.hostname or "127.0.0.1"
         return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
+    @property
+    def violations(self) -> list[str]:
+        """What any server did against the protocol or the promise."""
+        return [violation for record in self.records.values() for violation in record.violations]
+
     def kill(self) -> Deferred[None]:
         """Drop all connections at once, with what is under way in them, and the port."""
         port, self._port = self._port, None
@@ -159,6 +154,11 @@ class Consumer:
         self._port_number = int(cast(Any, port.getHost()).port)
         return self._port_number
 
+    def say(self, kind: str, **body: object) -> None:
+        """Say this to all servers whose streams have begun: a mark, a pause, a drain."""
+        for connection in self._connections:
+            connection.say(kind, **body)
+
     # --- what connections tell ---------------------------------------------------
 
     def connected(self, connection: _ServerProtocol, headers: dict[str, str]) -> None:
@@ -177,35 +177,30 @@ class Consumer:
 
     def heard(self, record: StreamRecord, audio: Heard) -> None:
         """New audio."""
-        files = self._files_of(record)
-        if files.audio is not None:
-            wav.write(files.audio, record, audio)
+        self._files.heard(record, audio)
 
     def told(self, record: StreamRecord, text: Text) -> None:
         """A text."""
         kind = text.get("type")
-        files = self._files_of(record)
-        if files.events is not None:
-            with files.events.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(text) + "\n")
+        self._files.told(record, text)
         if kind in ("start", "resume", "stop", "gap", "dtmf", "error"):
             self._happened(f"{_short(record)}: {_line(text, record)}")
 
     def _ended(self, record: StreamRecord) -> None:
         """A stream has stopped: its recording session may have, too."""
-        session = _session(record)
-        streams = [other for other in self.records.values() if _session(other) == session]
+        session = session_of(record)
+        streams = [other for other in self.records.values() if session_of(other) == session]
         if any(stream.stop is None for stream in streams):
             return
         if len(streams) < _expected(record):
             return
         if any(finish.recording_session_id == session for finish in self.finishes):
             return
-        files = [self._close(stream) for stream in streams]
+        files = [self._files.close(stream) for stream in streams]
         paths = [path for path in files if path is not None]
         linear = all(stream.media.get("encoding") == "L16" for stream in streams)
         if self.options.join and linear and len(paths) > 1:
-            joined = paths[0].with_name(f"{_plain(session)}.wav")
+            joined = paths[0].with_name(f"{plain(session)}.wav")
             wav.join(sorted(paths), joined)
             paths.append(joined)
         finish = Finish(session, streams, paths)
@@ -215,32 +210,9 @@ class Consumer:
         if not self.finished.called:
             self.finished.callback(finish)
 
-    # --- files -------------------------------------------------------------------------
-
-    def _files_of(self, record: StreamRecord) -> _Files:
-        files = self._files.get(record.stream_id)
-        if files is None:
-            files = self._files[record.stream_id] = _Files()
-            directory = self.options.directory
-            if directory is not None:
-                directory.mkdir(parents=True, exist_ok=True)
-                name = _file_name(record)
-                files.events = directory / f"{name}.jsonl"
-                files.events.write_text("")
-                files.audio_path = directory / f"{name}.wav"
-                files.audio = wav.create(files.audio_path, record)
-        return files
-
-    def _close(self, record: StreamRecord) -> Path | None:
-        files = self._files.get(record.stream_id)
-        if files is None or files.audio is None:
-            return None
-        files.audio.close()
-        return files.audio_path
-
     def _close_files(self) -> None:
         for record in self.records.values():
-            self._close(record)
+            self._files.close(record)
 
 
 class _ServerProtocol(WebSocketServerProtocol):
@@ -252,6 +224,8 @@ class _ServerProtocol(WebSocketServerProtocol):
         super().__init__()
         self._consumer = consumer
         self._reading: ConsumerConnection | None = None
+        self._closing: IDelayedCall | None = None
+        "Until when a server has to close that was told bye."
 
     @property
     def record(self) -> StreamRecord | None:
@@ -284,9 +258,9 @@ class _ServerProtocol(WebSocketServerProtocol):
             return
         message = payload if isBinary else payload.decode("utf-8")
         for reply in self._reading.received(message):
-            self.sendMessage(reply.encode("utf-8"), False)  # type: ignore[no-untyped-call]  # Autobahn
+            self._answer(reply)
         if self._reading.stopped:
-            self.sendClose(1000)
+            self._expect_close()
         elif self._consumer.options.slow_ms:
             transport = cast(Any, self.transport)
             transport.pauseProducing()
@@ -294,11 +268,36 @@ class _ServerProtocol(WebSocketServerProtocol):
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """It is over."""
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
+        if self._reading is not None:
+            code = None if self.closedByMe else self.remoteCloseCode
+            self._reading.closed(code)
+            self._consumer.close_codes += [] if code is None else [code]
         self._consumer.disconnected(self)
 
     def kill(self) -> None:
         """Vanish without a word."""
+        self.closedByMe = True
         self.dropConnection(abort=True)
+
+    def say(self, kind: str, **body: object) -> None:
+        """A text of the consumer's own accord, once the stream has begun."""
+        if self._reading is not None and self.record is not None:
+            self._answer(self._reading.say(kind, **body))
+
+    def _answer(self, text: str) -> None:
+        self.sendMessage(text.encode("utf-8"), False)  # type: ignore[no-untyped-call]  # Autobahn
+
+    def _expect_close(self) -> None:
+        if self._closing is None:
+            reactor = self._consumer._reactor
+            self._closing = reactor.callLater(CLOSE_WITHIN_S, self._not_closed)
+
+    def _not_closed(self) -> None:
+        if self.record is not None:
+            self.record.violated(f"not closed within {CLOSE_WITHIN_S} s of bye")
+        self.sendClose(1000)
 
     def _wake(self) -> None:
         if self in self._consumer._connections:
@@ -324,12 +323,6 @@ class _ServerFactory(WebSocketServerFactory):
         return connection
 
 
-def _session(record: StreamRecord) -> str:
-    siprec = record.start.get("siprec")
-    identity = siprec.get("recordingSessionId") if isinstance(siprec, dict) else None
-    return str(identity or record.stream_id)
-
-
 def _expected(record: StreamRecord) -> int:
     """How many streams the recording session has: one for each channel where they come apart."""
     if record.media.get("layout") != "separate":
@@ -337,17 +330,6 @@ def _expected(record: StreamRecord) -> int:
     siprec = record.start.get("siprec")
     streams = siprec.get("streams") if isinstance(siprec, dict) else None
     return max(1, len(streams)) if isinstance(streams, list) else 1
-
-
-def _file_name(record: StreamRecord) -> str:
-    channels = record.start.get("channels") or []
-    apart = record.media.get("layout") == "separate" and channels
-    track = f"-ch{channels[0].get('index', 0)}" if apart else ""
-    return f"{_plain(_session(record))}-{_plain(record.stream_id)[:8]}{track}"
-
-
-def _plain(words: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", words)[:80].strip("._") or "call"
 
 
 def _short(record: StreamRecord) -> str:

@@ -130,20 +130,25 @@ def _certificates(path: Path) -> list[crypto.X509]:
     return [crypto.load_certificate(crypto.FILETYPE_PEM, _BEGIN + block) for block in blocks]
 
 
-def _ending(finish: Finish, options: Options, out: TextIO) -> None:
-    """Say how it went; exit with 1 where it was to be checked and went wrong."""
+def _ending(finish: Finish, out: TextIO) -> None:
+    """Say where the files are."""
     for path in finish.files:
         out.write(f"{path}\n")
-    for violation in finish.violations:
+    out.flush()
+
+
+def _verdict(consumer: Consumer, out: TextIO) -> int:
+    """The exit code of a check: 1 where any server broke the protocol or its promise."""
+    violations = consumer.violations
+    for violation in violations:
         out.write(f"violation: {violation}\n")
-    if options["check"] and not finish.violations:
+    if not violations:
         out.write("checked: the protocol was kept, and all was delivered or named\n")
     out.flush()
-    if options["check"] and finish.violations:
-        raise SystemExit(1)
+    return 1 if violations else 0
 
 
-async def _run(reactor: Any, options: Options, out: TextIO) -> None:
+async def _run(reactor: Any, options: Options, out: TextIO, running: list[Consumer]) -> None:
     def happened(line: str) -> None:
         if not options["quiet"]:
             out.write(f"{line}\n")
@@ -155,11 +160,12 @@ async def _run(reactor: Any, options: Options, out: TextIO) -> None:
     except (ConsumerError, CannotListenError) as error:
         sys.stderr.write(f"siprec-consumer: {error}\n")
         raise SystemExit(1) from error
+    running.append(consumer)
     happened(f"listening on {consumer.url}")
     reactor.addSystemEventTrigger("before", "shutdown", consumer.stop)
     finish = await consumer.finished
     if options["once"]:
-        _ending(finish, options, out)
+        _ending(finish, out)
         return
     await Deferred()
 
@@ -173,7 +179,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except usage.UsageError as error:
         sys.stderr.write(f"siprec-consumer: {error}\n")
         raise SystemExit(2) from error
-    react(lambda reactor: Deferred.fromCoroutine(_run(reactor, options, sys.stdout)))
+    running: list[Consumer] = []
+    try:
+        react(lambda reactor: Deferred.fromCoroutine(_run(reactor, options, sys.stdout, running)))
+    except SystemExit as ended:
+        # After a signal too: what was done wrong until then is known.
+        if options["check"] and running and not ended.code:
+            raise SystemExit(_verdict(running[0], sys.stdout)) from None
+        raise
 
 
 if __name__ == "__main__":

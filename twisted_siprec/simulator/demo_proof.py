@@ -14,11 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .client_plan import CallResult
-from .compare import Comparison, compare, compare_mix, expected
+from .compare import Comparison, Likeness, compare, compare_mix, liken
 from .consumer import Finish
-from .recstream import StreamRecord, Text
-from .speech import EncodedSpeech, Samples
+from .sending import EncodedSpeech
+from .speech import Samples, Speech
+from .stream_record import StreamRecord, Text
 
+_PASSED = 0.85
+"Of the lower rate's band, where nothing but the rate is to be changed."
 _HARMLESS_GAPS = frozenset({"no_packets", "muted"})
 "Gaps that say that nobody sent anything, not that something was lost."
 
@@ -29,7 +32,7 @@ class Outcome:
 
     call: CallResult
     finish: Finish
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[Comparison | Likeness, ...]
     faults: tuple[str, ...]
     "Whatever is wrong besides the samples."
 
@@ -46,27 +49,32 @@ def judged(
     streams: Sequence[EncodedSpeech],
     gaps: Sequence[Text],
     *,
+    rate: int,
     broken: bool,
 ) -> Outcome:
     """
     Compare.
 
     :param gaps: those that were announced to the consumer.
+    :param rate: what the consumer was to get.
     :param broken: the consumer was killed meanwhile.
     """
     faults = [*finish.violations, *lost(gaps)]
     rates = {record.sample_rate for record in finish.records}
-    comparisons: tuple[Comparison, ...] = ()
-    sent = [expected(speech) for speech in streams]
+    comparisons: tuple[Comparison | Likeness, ...] = ()
+    own = streams[0].source.rate
+    sent = [Speech(speech.heard(), own).at(rate).samples for speech in streams]
     channels = channels_of(finish)
     mono = finish.records[0].media.get("layout") == "mono"
-    if rates != {streams[0].source.rate}:
-        faults.append(f"delivered at {rates} Hz, sent at {streams[0].source.rate} Hz")
+    if rates != {rate}:
+        faults.append(f"delivered at {rates} Hz, not at {rate} Hz")
     elif mono and len(channels) == 1:
         comparisons = (compare_mix(channels[0][0], sent, channels[0][1]),)
     elif len(channels) == len(sent):
+        # At the edge of the band one filter lets through what another does not.
+        band = _PASSED * min(own, rate) / rate
         comparisons = tuple(
-            compare(name, one, received)
+            compare(name, one, received) if rate == own else liken(name, one, received, band)
             for one, (name, received) in zip(sent, channels, strict=True)
         )
     else:

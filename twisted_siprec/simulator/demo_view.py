@@ -18,7 +18,7 @@ from .client_plan import CallResult, StreamResult
 from .consumer import Consumer, ConsumerOptions
 from .demo_proof import channel_names
 from .display import Display, message_line, meter, whole_message
-from .recstream import Heard, StreamRecord, Text
+from .stream_record import Heard, StreamRecord, Text
 
 _PLAIN_EVERY_S = 2.0
 "How often the levels are told in a pipe."

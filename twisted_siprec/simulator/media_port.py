@@ -11,6 +11,7 @@ from typing import Protocol
 from ..sip.events import Address
 
 _ATTEMPTS = 200
+_DATAGRAM_OCTETS = 2048
 
 
 class NoPortError(Exception):
@@ -31,12 +32,15 @@ class MediaPort(Protocol):
     def send_report(self, packet: bytes) -> object:
         """Send RTCP, to the port after the one of RTP. Raises OSError as well."""
 
+    def receive(self, reports: bool) -> bytes | None:
+        """A datagram that came on the port of RTP, or of RTCP; None where none did."""
+
     def close(self) -> None:
         """Give the ports back. It may be closed twice."""
 
 
 class SocketPair:
-    """Two UDP sockets. They are not read: an SRS has nothing to say by RTP."""
+    """Two UDP sockets. They are read for handshakes only: an SRS has nothing to say by RTP."""
 
     def __init__(self, host: str) -> None:
         self._rtp, self._rtcp = _even_pair(host)
@@ -52,6 +56,14 @@ class SocketPair:
     def send_report(self, packet: bytes) -> object:
         """Send RTCP."""
         return self._rtcp.sendto(packet, self._reports_to) if self._reports_to else 0
+
+    def receive(self, reports: bool) -> bytes | None:
+        """A datagram, of whomever it is."""
+        try:
+            return (self._rtcp if reports else self._rtp).recv(_DATAGRAM_OCTETS)
+        except OSError:
+            # There is none, or what we sent was refused (ICMP).
+            return None
 
     def close(self) -> None:
         """Close both."""

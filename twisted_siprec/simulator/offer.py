@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ..errors import RemoteError
+from ..plan import Codec
 from ..sdp.description import Direction, SessionDescription
+from ..sdp.dtls import DTLSOffer
 
 TELEPHONE_EVENT = 101
 "Our payload type for key presses (:rfc:`4733`)."
@@ -20,30 +22,37 @@ class StreamOffer:
 
     label: str
     port: int
-    codec: str
-    payload_type: int
-    clock_rate: int
+    formats: tuple[Codec, ...]
+    "The first one is what is sent first."
     packet_ms: int = 20
     rtcp_port: int | None = None
     crypto: str | None = field(default=None, repr=False)
-    "The value of a=crypto, where the stream is protected."
+    "The value of a=crypto, where the stream is protected by a key in it."
+    dtls: tuple[str, ...] = ()
+    "The attributes of DTLS, where it is protected by a handshake."
 
     def lines(self, direction: str) -> list[str]:
         """The m-line and its attributes."""
         profile = "RTP/AVP" if self.crypto is None else "RTP/SAVP"
-        lines = [
-            f"m=audio {self.port} {profile} {self.payload_type} {TELEPHONE_EVENT}",
-            f"a=rtpmap:{self.payload_type} {self.codec}/{self.clock_rate}",
-            f"a=rtpmap:{TELEPHONE_EVENT} telephone-event/{self.clock_rate}",
-            f"a=fmtp:{TELEPHONE_EVENT} 0-15",
-            f"a=ptime:{self.packet_ms}",
-            f"a=label:{self.label}",
-            f"a={direction}",
-        ]
+        if self.dtls:
+            profile = "UDP/TLS/RTP/SAVP"
+        clock_rate = self.formats[0].clock_rate
+        events = Codec(TELEPHONE_EVENT, "telephone-event", clock_rate, 1, "0-15")
+        known = (*self.formats, events)
+        types = " ".join(str(each.payload_type) for each in known)
+        lines = [f"m=audio {self.port} {profile} {types}"]
+        for each in known:
+            channels = f"/{each.channels}" if each.channels > 1 else ""
+            what = f"{each.name}/{each.clock_rate}{channels}"
+            lines.append(f"a=rtpmap:{each.payload_type} {what}")
+            if each.parameters:
+                lines.append(f"a=fmtp:{each.payload_type} {each.parameters}")
+        lines += [f"a=ptime:{self.packet_ms}", f"a=label:{self.label}", f"a={direction}"]
         if self.rtcp_port is not None:
             lines.insert(-1, f"a=rtcp:{self.rtcp_port}")
         if self.crypto is not None:
             lines.insert(-1, f"a=crypto:{self.crypto}")
+        lines[-1:-1] = [f"a={attribute}" for attribute in self.dtls]
         return lines
 
 
@@ -87,6 +96,8 @@ class AnsweredStream:
     label: str | None
     crypto: tuple[str, ...] = field(default=(), repr=False)
     "The values of its a=crypto lines."
+    dtls: DTLSOffer | None = None
+    "What it says of the SRS's end of a handshake."
 
     @property
     def wanted(self) -> bool:
@@ -126,6 +137,7 @@ def parse_answer(body: bytes, expected: int) -> tuple[AnsweredStream, ...]:
                 description.direction_of(media),
                 media.label,
                 media.values("crypto"),
+                DTLSOffer.of(description, media),
             )
         )
     return tuple(streams)

@@ -13,7 +13,7 @@ from random import Random
 
 import numpy as np
 
-from .speech import EncodedSpeech
+from .sending import EncodedSpeech
 from .tones import EventPacket
 
 Packet = bytes | memoryview
@@ -134,23 +134,29 @@ class OutgoingStream:
         ][:-1]
 
     def _audio(self, first: int, count: int) -> list[Slot]:
-        payloads = self.speech.payloads
-        rows = np.arange(first, first + count)
-        packets = np.empty((count, _HEADER_OCTETS + payloads.shape[1]), dtype=np.uint8)
+        speech = self.speech
+        slots = np.arange(first, first + count)
+        rows = slots % len(speech.payloads)
+        sizes = speech.sizes[rows]
+        packets = np.empty((count, _HEADER_OCTETS + speech.payloads.shape[1]), dtype=np.uint8)
         packets[:, 0] = 0x80
-        packets[:, 1] = self.speech.payload_type
-        sequences = (self.sequence + np.arange(count)).astype(">u2")
+        packets[:, 1] = speech.types[rows] | speech.marked[rows] * np.uint8(_MARKER)
+        sent = sizes > 0
+        sequences = (self.sequence + np.cumsum(sent) - sent).astype(">u2")
         packets[:, 2:4] = sequences.view(np.uint8).reshape(-1, 2)
-        times = ((self.first_timestamp + rows * self.speech.ticks) & 0xFFFFFFFF).astype(">u4")
+        times = ((self.first_timestamp + slots * speech.ticks) & 0xFFFFFFFF).astype(">u4")
         packets[:, 4:8] = times.view(np.uint8).reshape(-1, 4)
         packets[:, 8:12] = np.frombuffer(self.ssrc.to_bytes(4, "big"), dtype=np.uint8)
-        packets[:, 12:] = payloads[rows % len(payloads)]
-        if self._marker:
-            packets[0, 1] |= _MARKER
+        packets[:, 12:] = speech.payloads[rows]
+        if self._marker and sent.any():
+            packets[np.argmax(sent), 1] |= _MARKER
             self._marker = False
-        self.sequence = (self.sequence + count) & 0xFFFF
-        octets, size = memoryview(packets.tobytes()), packets.shape[1]
-        return [(octets[at : at + size],) for at in range(0, count * size, size)]
+        self.sequence = (self.sequence + int(sent.sum())) & 0xFFFF
+        octets, width = memoryview(packets.tobytes()), packets.shape[1]
+        return [
+            (octets[number * width :][: _HEADER_OCTETS + size],) if size else ()
+            for number, size in enumerate(sizes.tolist())
+        ]
 
     def _event_slot(self, slot: int) -> Slot:
         """Key presses take the place of the audio (:rfc:`4733#section-2.5.1.1`)."""

@@ -3,104 +3,27 @@ The consumer's side of the native protocol, and a check of what the sender
 promises.
 
 Written from the protocol's text alone, not from the sender's code, so that the
-two can disagree. A :class:`StreamRecord` lives as long as the consumer and
-outlives connections; a :class:`ConsumerConnection` reads one WebSocket.
+two can disagree. A :class:`~.stream_record.StreamRecord` lives as long as the
+consumer and outlives connections; a :class:`ConsumerConnection` reads one
+WebSocket.
 """
 
 from __future__ import annotations
 
 import json
-import struct
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+
+from . import protocol_shapes
+from .protocol_shapes import CLOSE_CODES, FrameHeader
+from .stream_record import Heard, StreamRecord, Text
 
 FRAMED = "recstream.v1.framed"
 PLAIN = "recstream.v1.plain"
 
-_HEADER = struct.Struct(">BBBBIQ")
-_REPLAY = 4
-MAX_VIOLATIONS = 100
-
-Text = dict[str, Any]
-"A JSON object as it came: the one place where nothing is known of its shape."
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """New audio of a stream: at its position, and never twice."""
-
-    position: int
-    samples: int
-    payload: bytes | None
-    "None for silence that came as a word."
-
-
-@dataclass(slots=True)
-class StreamRecord:
-    """All that a consumer got of one stream, over all its connections."""
-
-    stream_id: str
-    position: int | None = None
-    "The first sample that is neither heard nor named as missing."
-    next_frame: int = 0
-    last_sequence: int = 0
-    connections: int = 0
-    delivered: int = 0
-    missing: int = 0
-    repeated: int = 0
-    unread: int = 0
-    "Sent on a plain connection that died before it was read, and too old to be sent again."
-    octets: int = 0
-    start: Text = field(default_factory=dict)
-    stop: Text | None = None
-    violations: list[str] = field(default_factory=list)
-
-    @property
-    def media(self) -> Text:
-        """``media`` of the latest start or format."""
-        media = self.start.get("media")
-        return media if isinstance(media, dict) else {}
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz, as the start says."""
-        return int(self.media.get("sampleRate", 8000))
-
-    @property
-    def sample_octets(self) -> int:
-        """Octets of one sample of all channels."""
-        return int(self.media.get("channels", 1)) * (
-            2 if self.media.get("encoding") == "L16" else 1
-        )
-
-    def violated(self, what: str) -> None:
-        """The sender broke the protocol."""
-        if len(self.violations) < MAX_VIOLATIONS:
-            self.violations.append(f"stream {self.stream_id}: {what}")
-
-    def advance(self, position: int, samples: int, what: str) -> int:
-        """
-        The span is heard or named; returns how many samples at its end are new.
-        A span that begins after where we are leaves a hole that nobody named.
-        """
-        if self.position is None:
-            self.position = position
-        if position > self.position:
-            self.violated(f"{what} at {position}, but nothing for {self.position} to {position}")
-            self.position = position
-        new = max(0, position + samples - self.position)
-        self.position += new
-        return new
-
-    def ended(self, stop: Text) -> None:
-        """``stop`` came: compare the sender's account with ours."""
-        self.stop = stop
-        final = stop.get("finalPos")
-        if final != (self.position or 0):
-            self.violated(f"finalPos is {final}, but what came ends at {self.position}")
-        if stop.get("reconnects") == 0 and stop.get("bytes") != self.octets:
-            self.violated(f"stop says {stop.get('bytes')} bytes, {self.octets} came")
+MAX_MARKS = 1000
+"Of ours that may not have come back yet."
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +37,8 @@ class ConsumerSettings:
     "The code of a reject; None to accept."
     forgetful: bool = False
     "Answer ``resume`` with ``ready``, as a consumer does that lost its state."
+    mute: bool = False
+    "Take it without a word, as a consumer does that hangs."
 
 
 class ConsumerConnection:
@@ -138,15 +63,28 @@ class ConsumerConnection:
         self._settings = settings
         self._heard = heard
         self._told = told
-        self._sequence = 0
         self._position = 0
-        self._last_frame: int | None = None
+        self._attempt = 0
+        self._acked_text = 0
+        self._next_frame: int | None = None
+        "What must come next, unless a gap comes first."
+        self._gap_told = False
+        "An unfilled gap, since the last audio: frames may be missing."
+        self._last_frame = -1
         self._unacknowledged = 0
+        self._paused = False
+        self._broken_off = False
+        "After an error that is fatal."
+        self._marks: deque[str] = deque(maxlen=MAX_MARKS)
+        self._parting = False
         self.record: StreamRecord | None = None
         self.stopped = False
 
     def received(self, message: str | bytes) -> list[str]:
         """A message from the sender; returns what to answer."""
+        if self.stopped or self._broken_off:
+            self._violated("a message after " + ("stop" if self.stopped else "a fatal error"))
+            return []
         if isinstance(message, bytes):
             return self._binary(message)
         try:
@@ -158,54 +96,102 @@ class ConsumerConnection:
             return []
         return self._text(text)
 
+    def say(self, kind: str, **body: object) -> str:
+        """A text of ours, of which nothing need have been asked."""
+        if kind == "mark":
+            self._marks.append(str(body.get("name")))
+        self._parting = self._parting or kind in ("drain", "bye", "reject")
+        return self._say(kind, body)
+
+    def closed(self, code: int | None) -> None:
+        """The sender closed with this code; None where it vanished, or we closed."""
+        record = self.record
+        if record is None or code is None:
+            return
+        if code not in CLOSE_CODES:
+            record.violated(f"closed with {code}")
+        elif code < 4000 and not self.stopped and not self._parting:
+            record.violated(f"closed with {code}, without stop")
+
     # --- texts ------------------------------------------------------------------
 
     def _text(self, text: Text) -> list[str]:
-        kind, body = text.get("type"), text["data"]
-        if self.record is None:
-            if kind not in ("start", "resume"):
-                self._violated(f"{kind} before start")
-                return []
-            return self._begin(text)
-        record = self.record
-        self._check_sequence(record, text)
+        kind = text.get("type")
+        first = self.record is None
+        if first and kind not in ("start", "resume"):
+            self._violated(f"{kind} before start")
+            return []
+        record = self._record_of(text)
+        faults = list(protocol_shapes.faults(text))
+        for fault in faults:
+            record.violated(fault)
+        self._check_envelope(record, text)
+        if faults and kind in ("gap", "format", "mark"):
+            # Nothing can be made of it.
+            return []
+        if first:
+            return self._begin(record, text)
         self._told(record, text)
-        if kind == "gap" and body.get("filled") == "none":
-            self._missing(record, int(body["pos"]), int(body["samples"]))
-        elif kind == "error" and body.get("code") == "ready_timeout":
-            # We were too slow: what follows is headerless, whatever was agreed.
-            self._framed = False
-        elif kind in ("start", "resume"):
-            self._position = int(text.get("pos", 0))
-        elif kind == "format" and isinstance(body.get("media"), dict):
-            record.start = {**record.start, "media": body["media"]}
-        elif kind == "stop":
-            record.ended(body)
-            self.stopped = True
-            return [*self._acknowledge(record), self._say("bye", {"reason": "done"})]
+        return self._happened(record, str(kind), text)
+
+    def _record_of(self, text: Text) -> StreamRecord:
+        if self.record is None:
+            stream_id = str(text.get("streamId"))
+            self.record = self._records.setdefault(stream_id, StreamRecord(stream_id))
+        elif text.get("streamId") != self.record.stream_id:
+            self.record.violated(f"a text of stream {text.get('streamId')!r:.60}")
+        return self.record
+
+    def _happened(self, record: StreamRecord, kind: str, text: Text) -> list[str]:
+        body = text["data"]
+        match kind:
+            case "gap":
+                self._gap(record, body)
+            case "metadata":
+                record.revision = body.get("revision")
+            case "error":
+                # Too slow with ready: what follows is headerless, whatever was agreed.
+                self._framed = self._framed and body.get("code") != "ready_timeout"
+                self._broken_off = body.get("fatal") is True
+            case "start" if not self._framed:
+                self._position = _whole(text.get("pos"))
+            case "start" | "resume":
+                record.violated(f"{kind} in the middle of a connection")
+            case "format":
+                record.start = {**record.start, "media": body["media"]}
+                record.start["channels"] = body["channels"]
+            case "paused" | "resumed":
+                self._paused = kind == "paused" and body.get("by") == "consumer"
+            case "mark":
+                self._mark(record, body["name"])
+            case "stop":
+                record.ended(body, self._framed)
+                self.stopped = True
+                return [*self._acknowledge(record), self._say("bye", {"reason": "done"})]
         return []
 
-    def _begin(self, text: Text) -> list[str]:
-        stream_id = str(text.get("streamId"))
-        known = stream_id in self._records
-        record = self._records.setdefault(stream_id, StreamRecord(stream_id))
-        self.record = record
-        resuming = text["type"] == "resume"
-        body = text["data"]
+    def _begin(self, record: StreamRecord, text: Text) -> list[str]:
+        body, resuming = text["data"], text["type"] == "resume"
+        known = record.connections > 0
+        self._check_beginning(record, body, resuming)
         record.start = body.get("start", {}) if resuming else body
-        record.connections += 1
-        if body.get("attempt") == 1:
+        if self._attempt == 1 and not known:
             record.position = 0
-        self._position = int(text.get("pos", 0))
-        self._check_sequence(record, text)
+            self._next_frame = None if record.start.get("late") else 0
+        record.connections += 1
+        self._position = _whole(text.get("pos"))
         self._told(record, text)
-        if not self._framed:
-            self._begin_plain(record)
+        if not self._framed or (record.start.get("late") and record.acknowledged < 0):
+            self._pass_over(record)
+        if not self._framed or self._settings.mute:
             return []
         if self._settings.reject is not None:
-            return [self._say("reject", {"code": self._settings.reject, "message": "as asked"})]
+            return [self.say("reject", code=self._settings.reject, message="as asked")]
         if resuming and known and not self._settings.forgetful:
-            return [self._say("resumed", {"fromFrame": record.next_frame})]
+            # A late one may have been through a restart, over which numbers jump.
+            self._next_frame = None if record.start.get("late") else record.next_frame
+            where: Text = {"fromFrame": record.next_frame, "lastSeq": record.last_told}
+            return [self._say("resumed", where)]
         if self._settings.forgetful:
             record.position = None
         ready: Text = {"accept": True, "startAt": self._settings.start_at}
@@ -215,33 +201,74 @@ class ConsumerConnection:
             ready["windowMs"] = self._settings.window_ms
         return [self._say("ready", ready)]
 
-    def _begin_plain(self, record: StreamRecord) -> None:
+    def _pass_over(self, record: StreamRecord) -> None:
         """
-        A plain sender cannot know what we had read when a connection died:
-        what is older than its ring is gone, and nobody is to blame.
+        A sender that we acknowledge nothing to cannot know what we had read when a
+        connection died: what it has no more is gone, and nobody is to blame.
         """
         if record.position is not None and record.position < self._position:
             record.unread += self._position - record.position
             record.position = self._position
 
-    def _check_sequence(self, record: StreamRecord, text: Text) -> None:
-        sequence = text.get("seq")
+    def _check_beginning(self, record: StreamRecord, body: Text, resuming: bool) -> None:
+        """The first text of a connection against what we know of the stream."""
+        before = record.start
+        start = body.get("start") if resuming else body
+        self._attempt = _whole(body.get("attempt"))
+        if resuming and not self._framed:
+            record.violated("resume on a plain connection")
+        if resuming and self._attempt < 2:
+            record.violated(f"resume at attempt {self._attempt}")
+        if not before or not isinstance(start, dict) or start.get("late"):
+            return
+        if self._attempt <= _whole(before.get("attempt")):
+            record.violated(f"attempt {self._attempt} after {before.get('attempt')}")
+        if body.get("resumeToken") != before.get("resumeToken"):
+            record.violated("another resumeToken than before")
+        if self._framed and not resuming and record.frames:
+            record.violated("start again, where resume was due")
+        acked = _whole(body.get("lastAckedFrame")) if body.get("lastAckedFrame") is not None else -1
+        if acked > record.acknowledged:
+            record.violated(f"lastAckedFrame is {acked}, ours was {record.acknowledged}")
+
+    def _check_envelope(self, record: StreamRecord, text: Text) -> None:
+        sequence, acknowledged = text.get("seq"), _whole(text.get("ack"))
+        first = text.get("type") in ("start", "resume")
         if not isinstance(sequence, int) or sequence <= record.last_sequence:
             record.violated(f"seq {sequence} after {record.last_sequence}")
-            return
-        first = text.get("type") in ("start", "resume")
-        if sequence != record.last_sequence + 1 and not first:
-            record.violated(f"seq {sequence} after {record.last_sequence}")
-        record.last_sequence = sequence
+        else:
+            if sequence != record.last_sequence + 1 and not first:
+                record.violated(f"seq {sequence} after {record.last_sequence}")
+            record.last_sequence = sequence
+            record.last_told = record.last_told if first else sequence
+        if not record.connections:
+            record.inherited = _whole(text["data"].get("attempt")) > 1
+        if not record.inherited and not self._acked_text <= acknowledged <= record.said:
+            bounds = f"{self._acked_text} to {record.said}"
+            record.violated(f"ack {acknowledged}, which cannot be but from {bounds}")
+        self._acked_text = max(self._acked_text, acknowledged)
 
-    def _missing(self, record: StreamRecord, position: int, samples: int) -> None:
-        record.missing += record.advance(position, samples, "gap")
-        self._position = max(self._position, position + samples)
+    def _gap(self, record: StreamRecord, body: Text) -> None:
+        position, samples, reason = body["pos"], body["samples"], body["reason"]
+        record.gaps[reason] = record.gaps.get(reason, 0) + samples
+        if body["filled"] == "none":
+            record.missing += record.advance(position, samples, "gap")
+            self._position = max(self._position, position + samples)
+            self._gap_told = True
+
+    def _mark(self, record: StreamRecord, name: str) -> None:
+        if name in self._marks:
+            self._marks.remove(name)
+        else:
+            record.violated(f"mark {name!r:.60}, which nobody set")
 
     def _say(self, kind: str, body: Text) -> str:
-        self._sequence += 1
-        heard = 0 if self.record is None else self.record.last_sequence
-        return json.dumps({"type": kind, "seq": self._sequence, "ack": heard, "data": body})
+        heard = 0
+        if self.record is not None:
+            self.record.said += 1
+            heard = self.record.last_sequence
+        said = 1 if self.record is None else self.record.said
+        return json.dumps({"type": kind, "seq": said, "ack": heard, "data": body})
 
     # --- audio -------------------------------------------------------------------------
 
@@ -251,38 +278,56 @@ class ConsumerConnection:
             self._violated("audio before start")
             return []
         if not self._framed:
-            samples = len(message) // record.sample_octets
-            self._audio(record, self._position, samples, message)
+            self._audio(record, self._position, len(message) // record.sample_octets, message)
             return []
-        if len(message) < _HEADER.size:
+        header = FrameHeader.parse(message)
+        if header is None:
             record.violated(f"a binary message of {len(message)} octets")
             return []
-        first, _, _, reserved, frame, position = _HEADER.unpack_from(message)
-        payload = message[_HEADER.size :]
-        if first >> 4 != 1 or first & 15 > 1 or reserved:
-            record.violated(f"a header that begins with {message[:4].hex()}")
+        payload = message[protocol_shapes.HEADER.size :]
+        fault = header.fault(record.track, payload)
+        if fault is not None:
+            record.violated(fault)
             return []
-        if self._last_frame is not None and frame <= self._last_frame:
-            record.violated(f"frame {frame} after {self._last_frame}")
-        self._last_frame = frame
-        record.next_frame = max(record.next_frame, frame + 1)
-        if first & 15 == 1:
+        self._check_frame(record, header)
+        if header.silent:
             samples = int.from_bytes(payload, "big")
-            self._audio(record, position, samples, None)
+            self._audio(record, header.position, samples, None)
         else:
             samples = len(payload) // record.sample_octets
-            self._audio(record, position, samples, payload)
-        self._unacknowledged += samples
-        every_ms = self._settings.ack_every_ms
-        if every_ms is None or self._unacknowledged * 1000 < every_ms * record.sample_rate:
-            return []
-        return self._acknowledge(record)
+            self._audio(record, header.position, samples, payload)
+        return self._came(record, samples)
+
+    def _check_frame(self, record: StreamRecord, header: FrameHeader) -> None:
+        """The number of a frame, and whether it says that it comes again."""
+        frame = header.frame
+        if frame <= self._last_frame:
+            record.violated(f"frame {frame} after {self._last_frame}")
+        elif self._next_frame is not None and frame < self._next_frame:
+            record.violated(f"frame {frame}, where {self._next_frame} was due")
+        elif self._next_frame is not None and frame > self._next_frame and not self._gap_told:
+            record.violated(f"frame {frame}, where {self._next_frame} was due, and no gap")
+        if header.replayed and self._attempt == 1:
+            record.violated(f"frame {frame} as a replay on the first connection")
+        if not header.replayed and frame < record.next_frame:
+            record.violated(f"frame {frame} again, not as a replay")
+        if frame >= record.next_frame:
+            record.frames += 1
+        self._last_frame = frame
+        self._next_frame = frame + 1
+        self._gap_told = False
+        record.next_frame = max(record.next_frame, frame + 1)
 
     def _audio(
         self, record: StreamRecord, position: int, samples: int, payload: bytes | None
     ) -> None:
         if payload is not None and len(payload) % record.sample_octets:
             record.violated(f"audio of {len(payload)} octets is no whole number of samples")
+        most = record.max_chunk_samples
+        if most is not None and samples > most:
+            record.violated(f"{samples} samples in a message, where {most} are the most")
+        if self._paused:
+            record.violated(f"audio at {position}, though we paused")
         new = record.advance(position, samples, "audio")
         self._position = position + samples
         record.delivered += new
@@ -292,12 +337,30 @@ class ConsumerConnection:
             kept = None if payload is None else payload[(samples - new) * record.sample_octets :]
             self._heard(record, Heard(position + samples - new, new, kept))
 
+    def _came(self, record: StreamRecord, samples: int) -> list[str]:
+        """So much came that we have not acknowledged."""
+        window_ms = self._settings.window_ms
+        before, self._unacknowledged = self._unacknowledged, self._unacknowledged + samples
+        if window_ms is not None and before:
+            window = window_ms * record.sample_rate // 1000
+            if self._unacknowledged > window:
+                record.violated(f"{self._unacknowledged} samples in a window of {window}")
+        every_ms = self._settings.ack_every_ms
+        if every_ms is None or self._unacknowledged * 1000 < every_ms * record.sample_rate:
+            return []
+        return self._acknowledge(record)
+
     def _acknowledge(self, record: StreamRecord) -> list[str]:
         self._unacknowledged = 0
         if not self._framed or self._settings.ack_every_ms is None or not record.next_frame:
             return []
-        return [self._say("ack", {"frame": record.next_frame - 1})]
+        record.acknowledged = record.next_frame - 1
+        return [self._say("ack", {"frame": record.acknowledged})]
 
     def _violated(self, what: str) -> None:
         stream_id = "?" if self.record is None else self.record.stream_id
         self._records.setdefault(stream_id, StreamRecord(stream_id)).violated(what)
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0

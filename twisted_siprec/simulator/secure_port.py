@@ -49,6 +49,10 @@ class SecurePort:
         """Send RTCP, protected."""
         return self._port.send_report(self._whole(self._srtp.protect_rtcp(packet)))
 
+    def receive(self, reports: bool) -> bytes | None:
+        """What came; it is not looked at."""
+        return self._port.receive(reports)
+
     def close(self) -> None:
         """Give the ports back."""
         self._port.close()
@@ -58,8 +62,3 @@ class SecurePort:
         if protected is None:
             raise OSError("the packet is too long for SRTP, or its key is used up")
         return protected
-
-
-def secured(ports: tuple[MediaPort, ...], suite: str | None) -> tuple[MediaPort, ...]:
-    """The ports of a call, protected where a suite is asked for."""
-    return ports if suite is None else tuple(SecurePort(port, suite) for port in ports)

@@ -1,6 +1,6 @@
 """
 What a simulated party says: speech from WAV files, at the rate that its codec
-takes, encoded once for all calls that play it.
+takes. How it is sent is in :mod:`.sending`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..audio.codec import encoder
-
 Samples = npt.NDArray[np.int16]
-
-PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9, "L16": 96}
-"The payload types that we offer: static ones (:rfc:`3551#section-6`), a dynamic one for L16."
 
 MAX_SECONDS = 3600.0
 "A longer recording is refused: all of it is held in memory."
 
 
 class SpeechError(Exception):
-    """The WAV file cannot be read; give a mono or stereo PCM file of 16 bits a sample."""
+    """
+    The speech cannot be read or sent: a mono or stereo PCM file of 16 bits a sample
+    is needed, and an encoder whose frames fill the packets.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +62,6 @@ class Speech:
         return Speech(padded, self.rate)
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedSpeech:
-    """Speech as the payloads of RTP packets, one row each."""
-
-    codec: str
-    payloads: npt.NDArray[np.uint8]
-    ticks: int
-    "RTP clock ticks of one packet."
-    packet_s: float
-    clock_rate: int
-    source: Speech
-    "What was encoded, at the codec's own rate and padded to whole packets."
-
-    @property
-    def payload_type(self) -> int:
-        """Its number in our offer."""
-        return PAYLOAD_TYPES[self.codec]
-
-
 def read(path: Path) -> Speech:
     """
     The speech in a WAV file; of a stereo file, the first channel.
@@ -114,21 +93,3 @@ def bundled() -> tuple[Path, Path]:
     """The caller's and the callee's half of the conversation that comes with the package."""
     here = Path(__file__).parent
     return here / "caller.wav", here / "callee.wav"
-
-
-def encode(speech: Speech, codec: str, packet_ms: int = 20) -> EncodedSpeech:
-    """Speech in packets of ``packet_ms``, the last one filled with silence."""
-    coder = encoder(codec)
-    samples_per_packet = coder.rate * packet_ms // 1000
-    source = speech.at(coder.rate)
-    count = max(1, -(-len(source.samples) // samples_per_packet))
-    source = source.lasting(count * samples_per_packet / coder.rate)
-    octets = np.frombuffer(coder.encode(source.samples), dtype=np.uint8)
-    return EncodedSpeech(
-        codec,
-        octets.reshape(count, -1),
-        coder.clock_rate * packet_ms // 1000,
-        packet_ms / 1000,
-        coder.clock_rate,
-        source,
-    )

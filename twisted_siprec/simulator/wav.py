@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..net.delivery.wav import WavFile
 from ..plan import Encoding
-from .recstream import Heard, StreamRecord
+from .stream_record import Heard, StreamRecord
 
 
 def create(path: Path, record: StreamRecord) -> WavFile:
