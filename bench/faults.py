@@ -1,24 +1,28 @@
 """
-Consumers that are killed, frozen, restarted, reset and made slow, by a seeded
-plan, while calls are recorded; at the end every sum has to be exact.
+Consumers that are killed, frozen, restarted, reset, made slow, distrusted and cut off,
+by a seeded plan, while calls are recorded; at the end every sum has to be exact.
 
     python bench/faults.py --calls 100 --seconds 600 --seed 1
+    python bench/faults.py --no-spool --workers 2
 
-Each call goes to three consumers: one process that is killed and frozen, one
-behind a relay that resets and throttles its connections, and one that is left
-alone, at which the lateness of each chunk is measured: the faults of others must
-not delay it. The first two have a spool, with short rings and short outages of
-the breaker, so that all of it is put to use.
+Each call goes to two consumers to which things happen (``faults_plan.py`` says what)
+and to one that is left alone, at which the lateness of each chunk is measured. Most
+calls last as long as the run; a tenth are short ones, again and again, so that calls
+begin and end in the midst of every fault. The destinations have short rings and short
+outages of the breaker, so that all of it is put to use, and a spool, unless they are
+told to have none (with worker processes there cannot be one).
 
-Exits with 1 where an account does not add up, a consumer saw the protocol or the
-promise broken, or something stays in the spool.
+``cut`` needs network namespaces: Linux, root, and the ip command. Where they cannot be
+made, the run goes without that consumer and says so.
+
+Each consumer writes down what comes (``faults_consumer.py``); the judge
+(``faults_judge.py``) compares that with the accounts in the server's log, stream by
+stream. Exits with 1 where anything is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import random
 import signal
 import socket
 import sqlite3
@@ -26,249 +30,276 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
-from twisted.internet import reactor as installed
-from twisted.internet.defer import Deferred
+from faults_judge import Journal, judge, read_accounts, read_journal, total
+from faults_network import CutNetwork, NoNetwork
+from faults_plan import Fault, plan
+from faults_relay import Relay
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater, react
-from twisted.protocols.portforward import ProxyFactory, ProxyServer
 
-from twisted_siprec.simulator.consumer import Consumer, ConsumerOptions
-from twisted_siprec.simulator.recstream import ConsumerSettings
+from twisted_siprec.simulator.certificates import make_certificate
 
 BIN = Path(sys.executable).parent
+HERE = Path(__file__).parent
+SHORT_SHARE = 0.1
+SETTLE_S = 60.0
+"For what was spooled to be delivered, after the last call."
 
 CONFIGURATION = """
+workers: {workers}
 sip:
   listeners: [{{transport: udp, address: 127.0.0.1, port: {sip}}}]
-media: {{address: 127.0.0.1, advertise: 127.0.0.1, ports: [{first}, {last}]}}
+media:
+  {{address: 127.0.0.1, advertise: 127.0.0.1, ports: [{first}, {last}], cooldown_s: 1}}
 limits: {{calls: 5000, calls_per_second: 0}}
-spool: {{directory: {directory}/spool}}
+{spool}
 log: {{json: true}}
 destinations:
-  killed: {{url: "ws://127.0.0.1:{killed}/", {terms}}}
-  relayed: {{url: "ws://127.0.0.1:{relayed}/", {terms}}}
-  healthy: {{url: "ws://127.0.0.1:{healthy}/"}}
+{destinations}
+routes:
+{routes}
 """
 TERMS = (
-    "spool: true, replay_ms: 4000, backlog_ms: 500, linger_s: 3, breaker_open_s: 0.5, "
-    "breaker_open_max_s: 2, connect_timeout_s: 2"
+    "replay_ms: 4000, backlog_ms: 500, breaker_open_s: 0.5, breaker_open_max_s: 2, "
+    "connect_timeout_s: 2, backoff_max_s: 2"
 )
+ROW = "{:10} {:>6} {:>8} {:>6} {:>14} {:>12} {:>12}"
+GROUPS = {"a": ("killed", "trusted"), "b": ("relayed", "cut")}
+"Which consumers a call goes to, besides the healthy one, by the user that is called."
 
 
 def free_port() -> int:
-    """A TCP and UDP port that was free a moment ago."""
+    """A TCP port that was free a moment ago."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is asked for on the command line."""
+
+    calls: int = 100
+    seconds: float = 600.0
+    seed: int = 1
+    spool: bool = True
+    workers: int = 0
+    long_s: float = 45.0
+    calm: bool = False
 
 
 @dataclass
 class Outcome:
     """What came of it."""
 
-    faults: int = 0
-    accounts: int = 0
-    late: int = 0
-    delivered: int = 0
-    missing: int = 0
+    terms: Terms
+    faults: Counter[str] = field(default_factory=Counter)
+    skipped: str | None = None
+    "Why nothing was cut."
+    calls: int = 0
+    table: list[tuple[str, int, int, int, int, int, int]] = field(default_factory=list)
+    "Of each consumer: its lives, and streams, of these late; samples heard, named, again."
     wrong: list[str] = field(default_factory=list)
     lateness_ms: list[float] = field(default_factory=list)
+    peak_mib: float = 0.0
 
     def percentile(self, share: float) -> float:
         """Of the lateness at the healthy consumer."""
         values = sorted(self.lateness_ms) or [0.0]
         return values[min(len(values) - 1, int(share * len(values)))]
 
+    def __str__(self) -> str:
+        terms = self.terms
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.faults.items()))
+        lines = [
+            f"{terms.calls} calls at a time for {terms.seconds:g} s, {self.calls} in all",
+            f"seed {terms.seed}, {'a' if terms.spool else 'no'} spool, {terms.workers} workers",
+            f"{self.faults.total()} faults: {kinds or 'none'}",
+            *([f"nothing was cut off: {self.skipped}"] if self.skipped else []),
+            ROW.format("consumer", "lives", "streams", "late", "heard", "named", "again"),
+            *(ROW.format(row[0], *(f"{cell:,}" for cell in row[1:])) for row in self.table),
+            "lateness at the healthy consumer: "
+            + ", ".join(
+                f"{name} {self.percentile(share):.1f} ms"
+                for name, share in (("median", 0.5), ("99 %", 0.99), ("most", 1.0))
+            ),
+            f"the server took at most {self.peak_mib:.0f} MiB",
+        ]
+        return "\n".join(lines)
 
-class KilledConsumer:
-    """siprec-consumer as a process, which is killed, frozen and brought back."""
 
-    def __init__(self, port: int, directory: Path) -> None:
-        self._port = port
-        self._directory = directory
-        self.log = directory / "killed.log"
-        self.process: subprocess.Popen[bytes] | None = None
+class ConsumerProcess:
+    """One consumer, which can be killed, frozen and brought back."""
 
-    def start(self) -> None:
-        """Bring it (back) up, on the same port."""
-        if self.process is not None:
-            return
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        url: str,
+        prefix: Sequence[str] = (),
+        certificates: dict[bool, tuple[Path, Path]] | None = None,
+    ) -> None:
+        self.name = name
+        self.url = url
+        self.journal = directory / f"{name}.journal"
+        self._log = directory / f"{name}.log"
+        self._prefix = prefix
+        self._certificates = certificates
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, trusted: bool = True) -> None:
+        """Bring it (back) up; not trusted: with a certificate that nobody vouches for."""
+        files: tuple[str | Path, ...] = ()
+        if self._certificates is not None:
+            certificate, key = self._certificates[trusted]
+            files = ("--certificate", certificate, "--key", key)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "twisted_siprec.simulator.consumer"),
-                    *("--listen", f"ws://127.0.0.1:{self._port}", "--ack-ms", "200"),
-                    *("--directory", str(self._directory / "killed")),
+                    *(*self._prefix, sys.executable, HERE / "faults_consumer.py"),
+                    *("--listen", self.url, "--journal", self.journal, *files),
                 ],
                 stdout=log,
                 stderr=log,
             )
 
-    def kill(self) -> None:
-        """SIGKILL, whatever it is doing."""
-        process, self.process = self.process, None
+    def end(self, number: int = signal.SIGKILL) -> None:
+        """Whatever it is doing."""
+        process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
+            process.send_signal(number)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def signal(self, number: int) -> None:
         """Freeze it or let it go on."""
-        if self.process is not None:
-            self.process.send_signal(number)
+        if self._process is not None:
+            self._process.send_signal(number)
 
-    def violations(self) -> list[str]:
-        """What it saw broken, in any of its lives."""
-        text = self.log.read_text(errors="replace")
-        return [line for line in text.splitlines() if "VIOLATION" in line or "Error" in line]
+    def errors(self) -> list[str]:
+        """What went wrong in the consumer itself."""
+        lines = self._log.read_text(errors="replace").splitlines()
+        return [f"{self.name}: {line}" for line in lines if "Error" in line]
 
-
-class HealthyConsumer:
-    """
-    A consumer that is left alone, in a process of its own: nothing that happens here
-    may count as lateness of the server.
-    """
-
-    def __init__(self, port: int, directory: Path) -> None:
-        self._report = directory / "healthy.json"
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "--measure", str(port), "--directory", str(directory)]
-        )
-
-    def end(self) -> dict[str, Any]:
-        """What it saw."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
-        report: dict[str, Any] = json.loads(self._report.read_text())
-        return report
-
-
-async def _measure(reactor: Any, port: int, directory: Path) -> None:
-    """Be the healthy consumer, until SIGTERM."""
-    offsets: dict[str, list[float]] = {}
-
-    def heard(record: Any, audio: Any) -> None:
-        """Audio: when it came, by the clock of its stream."""
-        due = (audio.position + audio.samples) / record.sample_rate
-        offsets.setdefault(record.stream_id, []).append(time.monotonic() - due)
-
-    consumer = Consumer(reactor, ConsumerOptions(listen=f"ws://127.0.0.1:{port}"))
-    consumer.heard = heard  # type: ignore[method-assign]  # it writes nothing here
-    await consumer.listen()
-    ended: Deferred[None] = Deferred()
-    reactor.addSystemEventTrigger("before", "shutdown", ended.callback, None)
-    await ended
-    records = consumer.records.values()
-    report = {
-        "streams": len(records),
-        "wrong": [violation for record in records for violation in record.violations],
-        "unstopped": sum(record.stop is None for record in records),
-        "lateness_ms": [
-            (offset - min(series)) * 1000 for series in offsets.values() for offset in series
-        ],
-    }
-    (directory / "healthy.json").write_text(json.dumps(report))
-
-
-class _Relayed(ProxyServer):
-    """One connection that goes through the relay."""
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        self.factory.open.add(self)
-
-    def connectionLost(self, reason: Any = None) -> None:
-        self.factory.open.discard(self)
-        super().connectionLost(reason)
-
-
-class Relay(ProxyFactory):
-    """Passes on what comes, until it is told not to."""
-
-    noisy = False
-    protocol = _Relayed
-
-    def __init__(self, port: int) -> None:
-        super().__init__("127.0.0.1", port)
-        self.open: set[_Relayed] = set()
-
-    def reset(self) -> None:
-        """RST on all connections, with what is under way in them."""
-        for each in list(self.open):
-            each.transport.abortConnection()
-
-    def throttle(self) -> None:
-        """Read nothing more from the server."""
-        for each in list(self.open):
-            each.transport.pauseProducing()
-
-    def let_go(self) -> None:
-        """Read again."""
-        for each in list(self.open):
-            each.transport.resumeProducing()
+    def read(self) -> Journal:
+        """What it wrote down."""
+        with self.journal.open(errors="replace", newline="\n") as lines:
+            return read_journal(lines)
 
 
 class Trial:
     """One run."""
 
-    def __init__(
-        self, calls: int, seconds: float, seed: int, directory: Path, calm: bool = False
-    ) -> None:
-        self._calm = calm
-        self._calls = calls
-        self._seconds = seconds
-        self._random = random.Random(seed)
+    def __init__(self, reactor: Any, terms: Terms, directory: Path) -> None:
+        self._reactor = reactor
+        self._terms = terms
         self._directory = directory
-        self._outcome = Outcome()
-        self._ports = {name: free_port() for name in ("sip", "killed", "relayed", "healthy")}
-        self._killed = KilledConsumer(self._ports["killed"], directory)
+        self._outcome = Outcome(terms)
+        self._random = Random(terms.seed)
+        self._sip = free_port()
         self._log = directory / "server.log"
+        self._consumers: dict[str, ConsumerProcess] = {}
+        self._urls: dict[str, str] = {}
+        self._relay: Relay | None = None
+        self._network: CutNetwork | None = None
+        self._calling: list[subprocess.Popen[bytes]] = []
 
     async def run(self) -> Outcome:
         """Calls, faults, and the reckoning."""
-        settings = ConsumerSettings(ack_every_ms=200)
-        relayed = Consumer(installed, ConsumerOptions(settings=settings))
-        healthy = HealthyConsumer(self._ports["healthy"], self._directory)
-        await relayed.listen()
-        relay = Relay(relayed.port)
-        listening = installed.listenTCP(self._ports["relayed"], relay, interface="127.0.0.1")
-        self._killed.start()
-        server = self._start_server()
+        relaying = self._make_consumers()
+        server = None
         try:
+            server = self._start_server()
             await self._until(lambda: "serving" in self._log.read_text(), 30)
-            calling = self._call()
-            await self._faults(relay)
-            await self._until(lambda: calling.poll() is not None, self._seconds + 60)
-            self._expect(calling.returncode == 0, f"siprec-call ended with {calling.returncode}")
-            await self._until(self._spool_is_empty, 120)
-            self._expect(self._spool_is_empty(), "something stays in the spool")
+            await self._call_amid_faults()
+            if self._terms.spool:
+                await self._until(self._spool_is_empty, SETTLE_S)
+                self._expect(self._spool_is_empty(), "something stays in the spool")
         finally:
-            server.send_signal(signal.SIGTERM)
-            await self._until(lambda: server.poll() is not None, 60)
-            server.kill()
-            self._killed.kill()
-            relay.reset()
-            await listening.stopListening()
-            await relayed.stop()
-            report = healthy.end()
-        self._reckon(relayed, report)
+            if server is not None:
+                self._outcome.peak_mib = peak_mib(server.pid)
+                server.send_signal(signal.SIGTERM)
+                await self._until(lambda: server.poll() is not None, 60)
+                server.kill()
+            for process in self._calling:
+                process.kill()
+            for consumer in self._consumers.values():
+                consumer.end(signal.SIGTERM)
+            await relaying.stopListening()
+            if self._network is not None:
+                self._network.remove()
+        self._reckon()
         return self._outcome
 
     # --- what takes part ---
 
+    def _make_consumers(self) -> Any:
+        """All of them, each up; returns the relay's port."""
+        directory, port = self._directory, {name: free_port() for name in "krth"}
+        certificates = {
+            trusted: make_certificate(directory, "trusted" if trusted else "stranger")
+            for trusted in (True, False)
+        }
+        self._relay = Relay(self._reactor, "127.0.0.1", port["r"])
+        relaying = self._reactor.listenTCP(0, self._relay, interface="127.0.0.1")
+        for consumer in (
+            ConsumerProcess("killed", directory, f"ws://127.0.0.1:{port['k']}"),
+            ConsumerProcess("relayed", directory, f"ws://127.0.0.1:{port['r']}"),
+            ConsumerProcess("trusted", directory, f"wss://127.0.0.1:{port['t']}", (), certificates),
+            ConsumerProcess("healthy", directory, f"ws://127.0.0.1:{port['h']}"),
+        ):
+            self._consumers[consumer.name] = consumer
+            self._urls[consumer.name] = consumer.url
+        self._urls["relayed"] = f"ws://127.0.0.1:{relaying.getHost().port}"
+        try:
+            self._network = CutNetwork(self._sip % 256)
+        except NoNetwork as error:
+            self._outcome.skipped = str(error)
+        else:
+            self._urls["cut"] = f"ws://{self._network.address}:9000"
+            self._consumers["cut"] = ConsumerProcess(
+                "cut", directory, self._urls["cut"], self._network.prefix
+            )
+        for consumer in self._consumers.values():
+            consumer.start()
+        return relaying
+
     def _start_server(self) -> subprocess.Popen[bytes]:
+        terms, directory = self._terms, self._directory
+        spool = "linger_s: 3, spool: true" if terms.spool else "linger_s: 20"
+        authority = directory / "trusted-certificate.pem"
+        destinations = {
+            name: f'url: "{url}/", {TERMS}, {spool}' for name, url in self._urls.items()
+        }
+        destinations["trusted"] += f", tls: {{authorities: {authority}}}"
+        destinations["healthy"] = f'url: "{self._urls["healthy"]}/"'
+        routes = [
+            f'  - {{name: {user}, match: {{request_uri: "{user}@*"}}, destinations: ['
+            + ", ".join([*(name for name in names if name in self._urls), "healthy"])
+            + "]}"
+            for user, names in GROUPS.items()
+        ]
         first = 20_000 + 2 * self._random.randrange(4_000)
-        last = first + 8 * self._calls + 99
-        configuration = self._directory / "siprec.yaml"
+        configuration = directory / "siprec.yaml"
         configuration.write_text(
             CONFIGURATION.format(
+                workers=terms.workers,
+                sip=self._sip,
                 first=first,
-                last=last,
-                directory=self._directory,
-                terms=TERMS,
-                **self._ports,
+                last=first + 8 * terms.calls + 399,
+                spool=f"spool: {{directory: {directory}/spool}}" if terms.spool else "",
+                destinations="\n".join(f"  {key}: {{{it}}}" for key, it in destinations.items()),
+                routes="\n".join(routes),
             )
         )
         with self._log.open("wb") as log:
@@ -276,59 +307,118 @@ class Trial:
                 [BIN / "twistd", "-n", "--pidfile=", "siprec", "--config", configuration],
                 stdout=log,
                 stderr=log,
-                cwd=self._directory,
+                cwd=directory,
             )
 
-    def _call(self) -> subprocess.Popen[bytes]:
-        with (self._directory / "calls.log").open("wb") as log:
-            return subprocess.Popen(
+    # --- calls and faults ---
+
+    async def _call_amid_faults(self) -> None:
+        terms = self._terms
+        short = max(1, round(terms.calls * SHORT_SHARE / 2))
+        long = terms.calls // 2 - short
+        running = [self._call(user, long, terms.seconds) for user in GROUPS]
+        running += [self._call_again(user, short) for user in GROUPS]
+        if not terms.calm:
+            names = tuple(name for name in self._consumers if name != "healthy")
+            faults = plan(terms.seed, terms.seconds, names, terms.long_s)
+            running += [self._suffer([one for one in faults if one.consumer == n]) for n in names]
+        done: Any = await DeferredList(
+            [Deferred.fromCoroutine(each) for each in running], consumeErrors=True
+        )
+        for success, result in done:
+            self._expect(success, f"{result}")
+
+    async def _call(self, user: str, calls: int, seconds: float) -> None:
+        """So many at once, of that length."""
+        self._outcome.calls += calls
+        with (self._directory / "calls.log").open("ab") as log:
+            process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "twisted_siprec.simulator.call", "--tone"),
-                    *("-n", str(self._calls), "-r", "20", "-d", str(self._seconds)),
-                    f"127.0.0.1:{self._ports['sip']}",
+                    *("-n", str(calls), "-r", "20", "-d", f"{seconds:.1f}"),
+                    f"sip:{user}@127.0.0.1:{self._sip}",
                 ],
                 stdout=log,
                 stderr=log,
             )
+        self._calling.append(process)
+        await self._until(lambda: process.poll() is not None, seconds + calls / 20 + 60)
+        self._expect(process.poll() == 0, f"siprec-call ended with {process.poll()}")
+        process.kill()
+        self._calling.remove(process)
 
-    # --- the plan ---
+    async def _call_again(self, user: str, calls: int) -> None:
+        """Short ones, one lot after another, until the time is over."""
+        random = Random(f"{self._terms.seed} {user}")
+        end = time.monotonic() + self._terms.seconds
+        while (rest_s := end - time.monotonic()) > 2:
+            await self._call(user, calls, random.uniform(1, min(15, rest_s)))
 
-    async def _faults(self, relay: Relay) -> None:
-        end = time.monotonic() + self._seconds
-        await self._pause(2, 3)
-        while not self._calm and time.monotonic() < end:
-            self._outcome.faults += 1
-            match self._random.choice(["kill", "freeze", "reset", "throttle"]):
-                case "kill":
-                    self._killed.kill()
-                    await self._pause(0.2, 6)
-                    self._killed.start()
-                case "freeze":
-                    self._killed.signal(signal.SIGSTOP)
-                    await self._pause(0.5, 6)
-                    self._killed.signal(signal.SIGCONT)
-                case "reset":
-                    relay.reset()
-                case "throttle":
-                    relay.throttle()
-                    await self._pause(0.5, 6)
-                    relay.let_go()
-            await self._pause(0.2, 2)
+    async def _suffer(self, faults: list[Fault]) -> None:
+        """One consumer's, each at its time or as soon as the one before is over."""
+        began = time.monotonic()
+        for fault in faults:
+            await self._pause(max(0.0, began + fault.at_s - time.monotonic()))
+            self._outcome.faults[fault.kind] += 1
+            await self._inflict(fault.kind, self._consumers[fault.consumer], fault.for_s)
 
-    async def _pause(self, least_s: float, most_s: float) -> None:
-        await deferLater(installed, self._random.uniform(least_s, most_s))  # type: ignore[arg-type]
+    async def _inflict(self, kind: str, consumer: ConsumerProcess, for_s: float) -> None:
+        assert self._relay is not None
+        match kind:
+            case "kill" | "restart":
+                consumer.end(signal.SIGKILL if kind == "kill" else signal.SIGTERM)
+                await self._pause(for_s)
+                consumer.start()
+            case "distrust":
+                consumer.end()
+                consumer.start(trusted=False)
+                await self._pause(for_s)
+                consumer.end()
+                consumer.start()
+            case "freeze":
+                consumer.signal(signal.SIGSTOP)
+                await self._pause(for_s)
+                consumer.signal(signal.SIGCONT)
+            case "reset":
+                self._relay.reset()
+            case "stall":
+                self._relay.stall()
+                await self._pause(for_s)
+                self._relay.let_go()
+            case "slow":
+                self._relay.sip()
+                await self._pause(for_s)
+                self._relay.let_go()
+            case "cut" | "flutter":
+                await self._cut(for_s, kind == "flutter")
 
-    async def _until(self, holds: Any, timeout_s: float) -> None:
+    async def _cut(self, for_s: float, flutter: bool) -> None:
+        assert self._network is not None
+        end = time.monotonic() + for_s
+        try:
+            while (rest_s := end - time.monotonic()) > 0:
+                self._network.cut()
+                await self._pause(0.1 if flutter else rest_s)
+                if flutter:
+                    self._network.mend()
+                    await self._pause(0.1)
+        finally:
+            self._network.mend()
+
+    async def _pause(self, seconds: float) -> None:
+        await deferLater(self._reactor, seconds)
+
+    async def _until(self, holds: Callable[[], bool], timeout_s: float) -> None:
         end = time.monotonic() + timeout_s
         while not holds() and time.monotonic() < end:
-            await deferLater(installed, 0.2)  # type: ignore[arg-type]
+            await self._pause(0.2)
 
     def _spool_is_empty(self) -> bool:
         path = self._directory / "spool" / "spool.sqlite"
         if not path.exists():
             return True
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10) as database:
-            return database.execute("SELECT count(*) FROM streams").fetchone() == (0,)
+            return bool(database.execute("SELECT count(*) FROM streams").fetchone() == (0,))
 
     # --- the reckoning ---
 
@@ -336,81 +426,68 @@ class Trial:
         if not holds:
             self._outcome.wrong.append(otherwise)
 
-    def _reckon(self, relayed: Consumer, healthy: dict[str, Any]) -> None:
+    def _reckon(self) -> None:
         outcome = self._outcome
-        spooled = self._read_accounts()
-        self._expect(not spooled, f"{len(spooled)} streams were spooled and never settled")
-        self._expect(
-            outcome.accounts == 3 * self._calls,
-            f"{outcome.accounts} accounts of {3 * self._calls}",
+        accounts, outcome.wrong[len(outcome.wrong) :] = read_accounts(
+            self._log.read_text().splitlines()
         )
-        outcome.wrong += self._killed.violations()
-        records = relayed.records.values()
-        for record in records:
-            outcome.wrong += [f"relayed: {violation}" for violation in record.violations]
-        unstopped = sum(record.stop is None for record in records)
-        for name, streams, rest in (
-            ("relayed", len(records), unstopped),
-            ("healthy", healthy["streams"], healthy["unstopped"]),
-        ):
-            self._expect(streams == self._calls, f"{streams} streams at {name}")
-            self._expect(rest == 0, f"{rest} streams at {name} have no stop")
-        outcome.wrong += [f"healthy: {violation}" for violation in healthy["wrong"]]
-        outcome.lateness_ms = healthy["lateness_ms"]
-
-    def _read_accounts(self) -> dict[str, int]:
-        """Check each account of the server's log; what was spooled and is not settled."""
-        outcome, spooled = self._outcome, {}
-        pending = 0
-        for line in self._log.read_text().splitlines():
-            event = _event(line)
-            if "spooled" in event and "stream_id" in event:
-                spooled[str(event["stream_id"])] = int(event["spooled"])
-                pending -= int(event["spooled"])
-                continue
-            if not {"final", "delivered", "missing"} <= event.keys():
-                if event.get("log_level") in ("error", "critical"):
-                    outcome.wrong.append(f"the server's log: {line[:300]}")
-                continue
-            rest = int(event["final"]) - int(event["delivered"]) - int(event["missing"])
-            if "stream_id" in event:
-                outcome.late += 1
-                self._expect(rest == 0, f"a late account does not add up: {line[:300]}")
-                spooled.pop(str(event["stream_id"]), None)
-                continue
-            outcome.accounts += 1
-            outcome.delivered += int(event["delivered"])
-            outcome.missing += int(event["missing"])
-            pending += rest
-        self._expect(pending == 0, f"{pending} samples are neither delivered, missing nor spooled")
-        return spooled
+        due = sum(
+            sum(destination == name for _, destination in accounts) for name in self._consumers
+        )
+        each = sum(
+            len([n for n in (*names, "healthy") if n in self._urls]) for names in GROUPS.values()
+        )
+        self._expect(2 * due == each * outcome.calls, f"{due} accounts of {outcome.calls} calls")
+        for name, consumer in self._consumers.items():
+            journal = consumer.read()
+            streams = journal.streams.values()
+            outcome.wrong += consumer.errors()
+            outcome.wrong += judge(name, journal, accounts)
+            heard = sum(total(stream.heard) for stream in streams)
+            ever = sum(total(life.heard) for stream in streams for life in stream.lives)
+            outcome.table.append(
+                (
+                    name,
+                    journal.lives,
+                    len(streams),
+                    sum(one.spooled > 0 for (_, to), one in accounts.items() if to == name),
+                    heard,
+                    sum(total(stream.named) for stream in streams),
+                    ever - heard,
+                )
+            )
+            if name == "healthy":
+                for stream in streams:
+                    offsets = [came - end / stream.rate for end, came in stream.arrivals]
+                    first = min(offsets, default=0.0)
+                    outcome.lateness_ms += [(offset - first) * 1000 for offset in offsets]
 
 
-def _event(line: str) -> dict[str, Any]:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return {}
-    return event if isinstance(event, dict) else {}
+def peak_mib(process: int) -> float:
+    """The most memory that a process has had, with its children as they are now."""
+    paths = [Path(f"/proc/{process}/status")]
+    children = Path(f"/proc/{process}/task/{process}/children")
+    if children.exists():
+        paths += [Path(f"/proc/{child}/status") for child in children.read_text().split()]
+    lines = [line for path in paths if path.exists() for line in path.read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 async def _main(reactor: Any, options: argparse.Namespace) -> None:
-    if options.measure:
-        await _measure(reactor, options.measure, Path(options.directory))
-        return
-    with tempfile.TemporaryDirectory() as temporary:
-        directory = Path(options.directory or temporary)
-        directory.mkdir(parents=True, exist_ok=True)
-        trial = Trial(options.calls, options.seconds, options.seed, directory, options.calm)
-        outcome = await trial.run()
-    print(
-        f"{options.calls} calls, {options.seconds:g} s, seed {options.seed}: "
-        f"{outcome.faults} faults\n"
-        f"{outcome.accounts} accounts, {outcome.late} of them settled late: "
-        f"{outcome.delivered} samples delivered at the call's end, {outcome.missing} missing\n"
-        f"lateness at the healthy consumer: median {outcome.percentile(0.5):.1f} ms, "
-        f"99 % {outcome.percentile(0.99):.1f} ms, most {outcome.percentile(1):.1f} ms"
+    terms = Terms(
+        options.calls,
+        options.seconds,
+        options.seed,
+        options.spool and not options.workers,
+        options.workers,
+        options.long,
+        options.calm,
     )
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(options.directory or temporary).absolute()
+        directory.mkdir(parents=True, exist_ok=True)
+        outcome = await Trial(reactor, terms, directory).run()
+    print(outcome)
     for wrong in outcome.wrong[:20]:
         print(f"WRONG {wrong}")
     if outcome.wrong:
@@ -419,13 +496,15 @@ async def _main(reactor: Any, options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Read the options and run."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
-    parser.add_argument("--calls", type=int, default=100)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").strip().split("\n\n")[0])
+    parser.add_argument("--calls", type=int, default=100, help="at a time; ten or more")
     parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=1, help="of the plan of faults")
+    parser.add_argument("--no-spool", dest="spool", action="store_false")
+    parser.add_argument("--workers", type=int, default=0, help="processes; without a spool")
+    parser.add_argument("--long", type=float, default=45.0, help="seconds of the longest fault")
     parser.add_argument("--calm", action="store_true", help="no faults, to compare the lateness")
-    parser.add_argument("--directory", help="keep logs and recordings here")
+    parser.add_argument("--directory", help="keep logs and journals here")
     options = parser.parse_args()
     react(lambda reactor: Deferred.fromCoroutine(_main(reactor, options)))
 

@@ -4,9 +4,13 @@
  * slots of 0.25 ms by sendmmsg, each from a source port of its own group.
  *
  *   load SECONDS [PAYLOAD_OCTETS [PAYLOAD_TYPE]] < ports
+ *   load SECONDS @FILE < ports
  *
  * Each octet of a payload is a function of stream and position, so that the
- * receiving end can be checked. Prints sent packets and the worst lateness.
+ * receiving end can be checked; or the packets are those of a file, all streams'
+ * first, all streams' second: records of one size, which the file begins with, each
+ * a length (0 for a packet that is not sent) and as many octets, all numbers of 32
+ * bits of this machine. Prints sent packets and the worst lateness.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -15,7 +19,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,13 +41,31 @@ static int64_t now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* The packets of a file, and how many there are. */
+static unsigned char *file_packets(const char *name, uint32_t *record, uint64_t *count)
+{
+    struct stat status;
+    int f = open(name, O_RDONLY);
+    unsigned char *p;
+    if (f < 0 || fstat(f, &status)) { perror(name); exit(1); }
+    p = mmap(NULL, status.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, f, 0);
+    if (p == MAP_FAILED) { perror(name); exit(1); }
+    memcpy(record, p, sizeof *record);
+    *count = (status.st_size - sizeof *record) / *record;
+    return p + sizeof *record;
+}
+
 static void put16(unsigned char *p, unsigned v) { p[0] = v >> 8; p[1] = v; }
 static void put32(unsigned char *p, uint32_t v) { put16(p, v >> 16); put16(p + 2, v & 0xffff); }
 
 int main(int argc, char **argv)
 {
     double seconds = argc > 1 ? atof(argv[1]) : 10;
-    int payload = argc > 2 ? atoi(argv[2]) : 160;
+    const char *file = argc > 2 && argv[2][0] == '@' ? argv[2] + 1 : NULL;
+    int payload = argc > 2 && !file ? atoi(argv[2]) : 160;
+    uint32_t record = 0, length;
+    uint64_t count = 0;
+    unsigned char *given = file ? file_packets(file, &record, &count) : NULL;
     int type = argc > 3 ? atoi(argv[3]) : 0;
     int streams = 0, s = socket(AF_INET, SOCK_DGRAM, 0), buffer = 8 << 20;
     struct mmsghdr messages[BURST];
@@ -69,7 +94,16 @@ int main(int argc, char **argv)
         if (late > worst) worst = late;
         for (int stream = slot % SLOTS; stream < streams;) {
             int n = 0, done = 0;
-            for (; n < BURST && stream < streams; n++, stream += SLOTS) {
+            for (; n < BURST && stream < streams; stream += SLOTS) {
+                if (given) {
+                    uint64_t which = (uint64_t)sequence * streams + stream;
+                    if (which >= count) continue;
+                    memcpy(&length, given + which * record, sizeof length);
+                    if (!length) continue;
+                    vectors[n] = (struct iovec){given + which * record + sizeof length, length};
+                    to[n++].sin_port = htons(ports[stream]);
+                    continue;
+                }
                 unsigned char *p = packets[n];
                 uint32_t position = sequence * payload;
                 p[0] = 0x80;
@@ -78,7 +112,7 @@ int main(int argc, char **argv)
                 put32(p + 4, position);
                 put32(p + 8, 0x10000 + stream);
                 for (int i = 0; i < payload; i++) p[12 + i] = (position + i) * 7 + stream * 13;
-                to[n].sin_port = htons(ports[stream]);
+                to[n++].sin_port = htons(ports[stream]);
             }
             while (done < n) {
                 int r = sendmmsg(s, messages + done, n - done, 0);

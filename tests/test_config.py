@@ -678,6 +678,21 @@ class MediaTests(SynchronousTestCase):
         self.assertEqual([each.srtp for each in configuration.sources], [Secrecy.OFF, None])
         self.assertEqual(len(mistakes("media: {srtp: perhaps}")), 1)
 
+    def test_dtls(self) -> None:
+        """One setting for all, another one for a source; a key needs its certificate."""
+        self.assertEqual(parse("{}").media.dtls, Secrecy.ALLOW)
+        configuration = parse(
+            "{media: {dtls: require},"
+            " sources: [{name: a, networks: 192.0.2.1, dtls: off},"
+            " {name: b, networks: 192.0.2.2}]}"
+        )
+        self.assertEqual(configuration.media.dtls, Secrecy.REQUIRE)
+        self.assertEqual([each.dtls for each in configuration.sources], [Secrecy.OFF, None])
+        self.assertEqual(
+            mistakes("media: {dtls: maybe}"),
+            ['1: media.dtls: found "maybe", expected one of off, allow, require'],
+        )
+
     def test_mask_dtmf(self) -> None:
         """Off at first; one setting for all, another one for a source."""
         self.assertFalse(parse("{}").media.mask_dtmf)

@@ -281,6 +281,24 @@ class CertificatesTests(SynchronousTestCase):
         [mistake] = self.listener("certificate: one.pem")
         self.assertIn("its own private key", mistake)
 
+    def test_media(self) -> None:
+        """The pair for DTLS: one file or two that belong together, and no key alone."""
+        media = parse(
+            "media: {dtls_certificate: one.pem, dtls_key: one.key}", directory=self.directory
+        ).media
+        self.assertEqual(
+            (media.dtls_certificate, media.dtls_key), (self.path("one.pem"), self.path("one.key"))
+        )
+        for pair, words in (
+            ("dtls_certificate: one.pem, dtls_key: two.key", "(key values mismatch)"),
+            ("dtls_certificate: one.pem", "its own private key"),
+            ("dtls_key: one.key", "expected the key dtls_certificate, as there is a dtls_key"),
+        ):
+            error = self.assertRaises(
+                ConfigurationError, parse, f"media: {{{pair}}}", directory=self.directory
+            )
+            self.assertIn(words, str(error))
+
     def test_clients(self) -> None:
         """Client certificates and their authorities need each other."""
         self.assertEqual(
@@ -542,7 +560,7 @@ class ExamplesTests(SynchronousTestCase):
 
     def test_defaults_of_destinations(self) -> None:
         """What it says of a destination's defaults is so."""
-        examples = ("headers", "bearer", "hmac", "basic", "tls", "url", "failover", "proxy")
+        examples = "headers bearer hmac basic tls url failover proxy proxy_basic".split()
         lines = self.uncommented().splitlines()
         start = lines.index("destinations:") + 2
         end = lines.index("  speech-b:")
@@ -556,7 +574,7 @@ class ExamplesTests(SynchronousTestCase):
         """Every key of the schema is in it."""
         import yaml
 
-        from twisted_siprec.config import delivery, schema, services
+        from twisted_siprec.config import delivery, services, signalling_schema, tenants
         from twisted_siprec.config.loading import SECTIONS
 
         document = yaml.safe_load(self.uncommented())
@@ -565,22 +583,23 @@ class ExamplesTests(SynchronousTestCase):
             if keys is not None:
                 self.assertEqual(set(document[name]), set(keys), name)
         for name in ("timers", "limits", "connections"):
-            reader = schema.SIP_SECTION.keys[name]
+            reader = signalling_schema.SIP_SECTION.keys[name]
             self.assertEqual(set(document["sip"][name]), set(reader.keys), name)
         self.assertEqual(
             {key for each in document["sip"]["listeners"] for key in each},
-            set(schema.LISTENER.keys),
+            set(signalling_schema.LISTENER.keys),
         )
-        self.assertEqual(set(document["sources"][0]), set(schema.SOURCE.keys))
+        self.assertEqual(set(document["sources"][0]), set(signalling_schema.SOURCE.keys))
         self.assertEqual(
             set(document["destinations"]["speech"]) | {"basic"}, set(delivery.DESTINATION_KEYS)
         )
         self.assertEqual(
             set(document) - set(SECTIONS),
-            {"destinations", "routes", "default_destinations"},
+            {"destinations", "routes", "default_destinations", "tenants"},
         )
         self.assertEqual(set(document["webhooks"][0]), set(services.WEBHOOK.keys))
         self.assertEqual(set(document["routes"][2]["lookup"]), set(services.LOOKUP.keys))
+        self.assertEqual(set(document["tenants"][0]), set(tenants.tenant_section({}, ()).keys))
         sales = document["routes"][1]["match"]
         self.assertEqual(
             set(sales), {"called", "calling", "request_uri", "source", "header", "metadata"}

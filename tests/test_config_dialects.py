@@ -114,10 +114,16 @@ class MistakesTests(SynchronousTestCase):
         )
 
     def test_native_rate(self) -> None:
-        """24 kHz is for those who know no other."""
+        """Our own protocol has any rate that is delivered at all; others have theirs."""
+        for rate in (8000, 16000, 24000, 48000):
+            self.assertEqual(read(f"sample_rate: {rate}").sample_rate, rate)
         self.assertEqual(
-            mistakes("sample_rate: 24000"),
-            ['sample_rate: found "24000", expected 8000 or 16000 with protocol: recstream'],
+            mistakes("sample_rate: 44100"),
+            ['sample_rate: found "44100", expected one of auto, 8000, 16000, 24000, 48000'],
+        )
+        self.assertEqual(
+            mistakes("sample_rate: 48000, protocol: azure"),
+            ['sample_rate: found "48000", expected 16000 or 24000 with protocol: azure'],
         )
 
     def test_options(self) -> None:

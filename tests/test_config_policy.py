@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.sip_fakes import UDPMemoryReactor
 from tests.vendor_replay import WatchedMedia
-from twisted_siprec import service
+from twisted_siprec import recording_service as service
 from twisted_siprec.config import ConfigurationError, parse
 from twisted_siprec.config.differences import running
 from twisted_siprec.sip.events import Flow, Transport
@@ -20,7 +20,7 @@ sip: {listeners: [{transport: udp, address: 198.51.100.1}]}
 media: {pause_src: true, mask_dtmf: true}
 sources:
   - {name: usual, networks: 192.0.2.1}
-  - {name: touchy, networks: 192.0.2.2, pause_src: false, mask_dtmf: false}
+  - {name: touchy, networks: 192.0.2.2, pause_src: false, mask_dtmf: false, join: true}
 hide: [participant.name, header.X-Account, extension.UCID]
 """
 
@@ -52,6 +52,11 @@ class PolicyTests(SynchronousTestCase):
         self.assertTrue(self.policy("192.0.2.1").mask_dtmf)
         self.assertFalse(self.policy("192.0.2.2").mask_dtmf)
         self.assertFalse(parse("").media.mask_dtmf)
+
+    def test_join(self) -> None:
+        """Halves of calls are joined for the sources that ask for it."""
+        self.assertFalse(self.policy("192.0.2.1").join)
+        self.assertTrue(self.policy("192.0.2.2").join)
 
     def test_hide(self) -> None:
         """What is hidden is so for all, in any case of the letters."""

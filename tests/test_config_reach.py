@@ -56,6 +56,24 @@ class ReachTests(SynchronousTestCase):
         self.assertEqual(a.proxy, ("proxy.example.com", 3128))
         self.assertIn("HOST:PORT", self.bad(self.two("proxy: proxy.example.com")))
 
+    def test_proxy_credentials(self) -> None:
+        """A user name and where the password is, for a proxy that there is, and nowhere else."""
+        basic = "proxy_basic: {user: recorder, password: {environment: KEY}}"
+        [a, _] = self.good(self.two(f'proxy: "p:3128", {basic}')).destinations
+        self.assertEqual((a.proxy_user, a.proxy_password), ("recorder", Secret(environment="KEY")))
+        self.assertIn(
+            ":3: destinations.a.proxy_basic: found it without proxy, expected HOST:PORT",
+            self.bad(self.two(basic)),
+        )
+        self.assertIn(
+            "a.proxy_basic: found none, expected the key password",
+            self.bad(self.two('proxy: "p:3128", proxy_basic: {user: recorder}')),
+        )
+        self.assertIn("proxy_basic", self.bad('destinations: {a: {url: "file:/x", %s}}' % basic))
+        header = self.bad(self.two("headers: {Proxy-Authorization: Basic eDp5}"))
+        self.assertIn("found a credential, expected proxy_basic instead", header)
+        self.assertNotIn("eDp5", header)
+
     def test_choices(self) -> None:
         """A mapping in place of a name is a choice by weights."""
         routes = "routes: [{name: all, destinations: [b, {a: 3, b: 1}]}]"

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.sip_fakes import UDPMemoryReactor
 from tests.vendor_replay import WatchedMedia
-from twisted_siprec import service
+from twisted_siprec import recording_service as service
 from twisted_siprec.config import parse
 from twisted_siprec.sip.digest import Challenge, answer
 from twisted_siprec.sip.message import Response

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from twisted_siprec.dialects.base import Audio, ChannelStart, StreamStart
-from twisted_siprec.net.calls.calls import CallSummary, Value
+from twisted_siprec.net.calls.calls import CallSummary, Copying, Value
 from twisted_siprec.net.calls.events import (
     CallAnswered,
     CallBegan,
@@ -45,7 +46,15 @@ DESCRIPTION = Description(
     revision=1,
 )
 STREAM = StreamStatistics(
-    index=0, label="1", codec="PCMU", packets=90, octets=14_400, lost=10, late=5, max_jitter_ms=12.5
+    index=0,
+    label="1",
+    codec="PCMU",
+    packets=90,
+    octets=14_400,
+    lost=10,
+    late=5,
+    max_jitter_ms=12.5,
+    mos=2.98,
 )
 PLAN = BridgePlan(
     bridge="3f2a",
@@ -96,10 +105,12 @@ class FakeServer:
         self.statistics_of: dict[str, tuple[StreamStatistics, ...]] = {}
         self.counters: dict[str, Value] = {"draining": False, "connections": 2, "calls offered": 3}
         self.queues: dict[str, float] = {}
+        self.copying = Copying.DONE
         self.told: list[tuple[str, str]] = []
         self.listeners: list[CallListener] = []
         self.tracers: list[Callable[[Traced], None]] = []
         self.taps: list[tuple[str, Tap]] = []
+        self.logged: list[str] = []
 
     def calls(self) -> Sequence[CallSummary]:
         return self.summaries
@@ -120,6 +131,19 @@ class FakeServer:
     def resume(self, id: str) -> bool:
         return self._tell("resume", id)
 
+    def drop(self, id: str, index: int) -> bool:
+        return self._tell(f"drop {index}", id) and index < 2
+
+    def copy(self, id: str, destination: str) -> Copying:
+        return self._copying("copy", id, destination)
+
+    def uncopy(self, id: str, destination: str) -> Copying:
+        return self._copying("uncopy", id, destination)
+
+    def _copying(self, what: str, id: str, destination: str) -> Copying:
+        self.told.append((f"{what} to {destination}", id))
+        return self.copying
+
     def drain(self) -> None:
         self.counters["draining"] = True
 
@@ -128,6 +152,17 @@ class FakeServer:
 
     def trace(self, pattern: str, write: Callable[[str], None]) -> Callable[[], None]:
         return lambda: None
+
+    def trace_to_log(self, word: str, on: bool) -> bool:
+        known = word in self.logged
+        if on and not known:
+            self.logged.append(word)
+        elif known and not on:
+            self.logged.remove(word)
+        return on or known
+
+    def traces(self) -> Sequence[str]:
+        return self.logged
 
     def watch(self, listener: CallListener) -> None:
         self.listeners.append(listener)
@@ -154,11 +189,16 @@ class FakeServer:
             for listener in self.listeners:
                 listener(event, at)
 
-    def begin(self, at: float = 1_000.0) -> None:
+    def begin(self, at: float = 1_000.0, tenant: str = "", id: str = "3f2a") -> None:
         """A call is in progress, with packets."""
-        self.summaries.append(CallSummary("3f2a", "c1@sbc", "recording", 61, source="sbc"))
-        self.statistics_of["3f2a"] = (STREAM,)
-        self.happen(*BEGINNING, at=at)
+        self.summaries.append(
+            CallSummary(id, "c1@sbc", "recording", 61, source="sbc", tenant=tenant)
+        )
+        self.statistics_of[id] = (STREAM,)
+        for event in BEGINNING:
+            if isinstance(event, CallBegan):
+                event = replace(event, tenant=tenant)
+            self.happen(replace(event, id=id), at=at)  # type: ignore[call-arg]  # these all have one
 
 
 class Response:

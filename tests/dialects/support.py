@@ -109,6 +109,10 @@ def shortened(octets: bytes) -> str:
         runs = [(unit, len(list(same))) for unit, same in groupby(units)]
         if len(runs) <= 4:
             return "<" + " + ".join(f"{unit} x {count}" for unit, count in runs) + ">"
+    rest = shortened(octets[16:]) if len(octets) > 64 else ""
+    if rest.count("<") == 1 and " x " in rest:
+        # It has a header.
+        return f"<{octets[:16].hex()}> {rest}"
     return f"<{octets.hex()}>"
 
 
@@ -133,12 +137,12 @@ class Exchange:
         settings = DeliverySettings(replay_speed=1000)
         self.delivery = Delivery(start, self.spoken, "token", settings)
 
-    def connect(self) -> list[Output]:
+    def connect(self, subprotocol: str | None = None) -> list[Output]:
         """As the outlet does: the handshake's parts first."""
         if isinstance(self.spoken, Foreign):
             self.spoken.url(self.start.destination.url, self.start)
         self.spoken.headers(self.start)
-        self.delivery.connected(None, self.now)
+        self.delivery.connected(subprotocol, self.now)
         return self.delivery.outputs()
 
     def carry(self, position: int, samples: int) -> list[Output]:
@@ -164,6 +168,8 @@ class Exchange:
         match name, words:
             case "connect", []:
                 return self.connect()
+            case "connect", [subprotocol]:
+                return self.connect(subprotocol)
             case "audio", [position, samples]:
                 return self.carry(int(position), int(samples))
             case "dtmf", [digit, channel]:

@@ -19,6 +19,7 @@ from twisted_siprec.dialects.base import (
     Continue,
     Digit,
     DrainAsked,
+    Event,
     Farewell,
     Gap,
     Marked,
@@ -40,6 +41,7 @@ from twisted_siprec.dialects.base import (
     Synchronisation,
     Window,
 )
+from twisted_siprec.dialects.native_told import Told
 from twisted_siprec.errors import LocalError
 from twisted_siprec.participants import CommunicationSession, Description, MediaStream, Participant
 from twisted_siprec.plan import (
@@ -423,6 +425,7 @@ class EventTests(SynchronousTestCase):
                         "reordered": 3,
                         "concealedMs": 40,
                         "silentMs": 0,
+                        "jitterMs": 0.0,
                         "maxJitterMs": 1.235,
                         "codecChanges": 0,
                     }
@@ -433,6 +436,82 @@ class EventTests(SynchronousTestCase):
                 "metadataRevision": 2,
             },
         )
+
+
+class ToldAgainTests(SynchronousTestCase):
+    """Texts after a reconnection."""
+
+    FIVE = Digit("5", 80, 0, "p1", "rfc4733")
+    AGAIN = Digit("5", 80, 0, "p1", "rfc4733")
+    GAP = Gap(1600, 160, (0, 1), "paused", "none")
+
+    def told(self, *told: Event, answer: dict[str, Any]) -> list[tuple[str, int]]:
+        """Tell FIVE and GAP, resume, tell others: types and seq of what is said then."""
+        speaker = started()
+        for event in (self.FIVE, self.GAP):
+            speaker.event(event, 1600)
+        speaker.start(START, ResumePoint("token", 2, 0, None))
+        kind = answer.pop("type", "resumed")
+        body = {"fromFrame": 0, **answer}
+        speaker.received(json.dumps({"type": kind, "seq": 2, "ack": 4, "data": body}))
+        said = [json.loads(text) for event in told for text in speaker.event(event, 1600)]
+        return [(text["type"], text["seq"]) for text in said]
+
+    def test_what_is_known_is_not_told_again(self) -> None:
+        """Up to ``lastSeq``: the same key press once, and another one like it too."""
+        again = Gap(1600, 160, (0, 1), "paused", "none")
+        told = self.told(self.FIVE, again, self.AGAIN, answer={"lastSeq": 2})
+        self.assertEqual(told, [("gap", 5), ("dtmf", 6)])
+        told = self.told(self.FIVE, again, self.AGAIN, answer={"lastSeq": 3})
+        self.assertEqual(told, [("dtmf", 5)])
+
+    def test_everything_is_told_again(self) -> None:
+        """To a consumer that starts over, names no text, or one that cannot be."""
+        for answer in (
+            {"type": "ready", "lastSeq": 3},
+            {},
+            {"lastSeq": 4},
+            {"lastSeq": True},
+        ):
+            told = self.told(self.FIVE, self.GAP, answer=dict(answer))
+            self.assertEqual(told, [("dtmf", 5), ("gap", 6)], answer)
+
+    def test_of_this_connection(self) -> None:
+        """What one consumer had, another that comes after it has not."""
+        speaker = started()
+        speaker.event(self.FIVE, 0)
+        speaker.start(START, ResumePoint("token", 2, 0, None))
+        speaker.received('{"type": "resumed", "data": {"fromFrame": 0, "lastSeq": 2}}')
+        self.assertEqual(speaker.event(self.FIVE, 0), [])
+        speaker.opened("recstream.v1.plain")
+        speaker.start(START, ResumePoint("token", 3, 0, None))
+        self.assertEqual(len(speaker.event(self.FIVE, 0)), 1)
+
+    def test_lost_twice(self) -> None:
+        """What died with one connection, and was not told again on the next, is not known."""
+        speaker = started()
+        six = Digit("6", 80, 0, "p1", "rfc4733")
+        for event in (self.FIVE, six):
+            speaker.event(event, 0)
+        for attempt, last in ((2, 2), (3, 2)):
+            speaker.start(START, ResumePoint("token", attempt, 0, None))
+            body = {"fromFrame": 0, "lastSeq": last}
+            speaker.received(json.dumps({"type": "resumed", "data": body}))
+        self.assertEqual(speaker.event(self.FIVE, 0), [])
+        self.assertEqual(text(speaker.event(six, 0))["seq"], 6)
+        speaker.start(START, ResumePoint("token", 4, 0, None))
+        speaker.received('{"type": "resumed", "data": {"fromFrame": 0, "lastSeq": 6}}')
+        self.assertEqual(speaker.event(self.FIVE, 0) + speaker.event(six, 0), [])
+
+    def test_bounded(self) -> None:
+        """What is long ago is forgotten, and told again."""
+        told = Told(most=2)
+        digits = [Digit(digit, 80, 0, None, "rfc4733") for digit in "123"]
+        for sequence, digit in enumerate(digits):
+            told.add(digit, sequence)
+        self.assertEqual([digit in told for digit in digits], [False, True, True])
+        told.keep(1)
+        self.assertEqual([digit in told for digit in digits], [False, True, False])
 
 
 class ReceivedTests(SynchronousTestCase):
@@ -466,6 +545,8 @@ class ReceivedTests(SynchronousTestCase):
             ("resume", {}, ResumeAsked()),
             ("mark", {"name": "m"}, Marked("m")),
             ("event", {"name": "t", "payload": {"a": [1]}}, Said("t", '{"a":[1]}')),
+            ("event", {"name": "t", "payload": float("nan")}, Said("t", "null")),
+            ("event", {"name": "t"}, Said("t", "null")),
             (
                 "drain",
                 {"reconnectTo": "wss://b.example.com/", "afterMs": 10},
@@ -483,7 +564,8 @@ class ReceivedTests(SynchronousTestCase):
         for message, reason in (
             (b"\x00", "binary message"),
             ("{", "not JSON"),
-            ('{"type": NaN}', "not JSON"),
+            ('{"type": NaN}', "no type"),
+            ("NaN", "not a JSON object"),
             ("[" * 100_000, "not JSON"),
             ("[]", "not a JSON object"),
             ("{}", "no type"),

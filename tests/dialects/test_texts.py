@@ -87,7 +87,8 @@ class ReadersTests(SynchronousTestCase):
     def test_parsed(self) -> None:
         """An object or what is wrong."""
         self.assertEqual(parsed('{"a":1}'), {"a": 1})
-        for message in (b"x", "x", "[]", "[" * 100_000, "9" * 10_000):
+        self.assertEqual(parsed('{"a":NaN,"b":[-Infinity]}'), {"a": None, "b": [None]})
+        for message in (b"x", "x", "NaN", "[]", "[" * 100_000, "9" * 10_000):
             self.assertIsInstance(parsed(message), Odd, message[:9])
 
     def test_written(self) -> None:
@@ -96,6 +97,7 @@ class ReadersTests(SynchronousTestCase):
         for _ in range(100_000):
             nested = [nested]
         self.assertEqual(written(nested), "null")
+        self.assertEqual(written(json.loads('{"a":1e999}')), "null")
         self.assertEqual(written({"a": "\ud800"}), '{"a":"\\ud800"}')
 
 

@@ -111,6 +111,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, i
     directory = tmp_path_factory.mktemp("live")
     (directory / "token").write_text("secret\n")
     (directory / "ear").write_text("ear\n")
+    (directory / "acme").write_text("of acme\n")
     sip, web = free_port(), free_port()
     configuration = f"""
 sip:
@@ -118,6 +119,8 @@ sip:
     - {{transport: udp, address: 127.0.0.1, port: {sip}}}
 media: {{address: 127.0.0.1, advertise: 127.0.0.1, ports: [46000, 46199], cooldown_s: 0}}
 web: {{enabled: true, port: {web}, token: {{file: token}}, listen_token: {{file: ear}}}}
+tenants:
+  - {{name: acme, match: {{called: "2*"}}, token: {{file: acme}}}}
 stopping: {{drain_s: 0}}
 """
     with Server(directory, configuration) as running:
@@ -153,6 +156,16 @@ def call(server: tuple[Server, int, int]) -> Iterator[subprocess.Popen[bytes]]:
     yield process
     process.terminate()
     process.wait(20)
+
+
+DRAWN = """
+return [...document.querySelectorAll("canvas.course")].map((each) => {
+  const copy = new OffscreenCanvas(600, 40).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(each, 0, 0);
+  return copy.getImageData(0, 0, 600, 40).data.filter((octet) => octet).length;
+});
+"""
+"How much is drawn of the waveform of each channel."
 
 
 def test_login(page: Page) -> None:
@@ -216,6 +229,52 @@ def test_listening(page: Page, server: tuple[Server, int, int], call: object) ->
     assert page.errors() == []
 
 
+def test_waveform(page: Page, call: object) -> None:
+    """A page that is opened late has the waveform from the beginning, and so at the end."""
+    page.log_in()
+    page.find("tr.call")
+    time.sleep(3)
+    page.find("tr.call a").click()
+    page.until_text("Ann Caller (caller)", "-12 dB")
+    page.until(lambda: min(page.browser.execute_script(DRAWN), default=0))
+    page.find("[data-act=hangup]").click()
+    page.until_text("End this call?")
+    page.keys(Keys.ENTER)
+    page.until_text("The call is over.")
+    page.find("nav a[data-view=history]").click()
+    page.find("tr.call a").click()
+    page.until(lambda: len(page.browser.execute_script(DRAWN)) == 2)
+    page.until(lambda: min(page.browser.execute_script(DRAWN)))
+    assert page.errors() == []
+
+
+def test_tenant(page: Page, server: tuple[Server, int, int], call: object) -> None:
+    """A tenant sees its own calls, of which it can end one, and cannot drain the server."""
+    target = f"sip:srs@127.0.0.1:{server[1]}"
+    command = [BIN / "siprec-call", target, "--to", "2001", "--duration", "30"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        page.log_in()
+        page.until_text("acme, loopback", "+15550199@example.com")
+        page.browser.execute_script("sessionStorage.clear()")
+        page.browser.refresh()
+        page.log_in("of acme")
+        page.until_text("2001", "calls of acme")
+        assert "+15550199" not in page.text()
+        assert "Drain" not in page.text()
+        page.find("tr.call a").click()
+        page.until_text("acme, loopback", "As understood")
+        page.find("[data-act=hangup]").click()
+        page.until_text("End this call?")
+        page.keys(Keys.ENTER)
+        page.until_text("operator")
+        assert process.wait(20) is not None
+        assert page.errors() == []
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 @pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
 def test_screens(page: Page, call: object, size: tuple[int, int], tmp_path: Path) -> None:
     """Every view fits the screen, and follows the system to dark and back."""
@@ -233,6 +292,7 @@ def test_screens(page: Page, call: object, size: tuple[int, int], tmp_path: Path
     assert len(colours) == 2
     page.find("tr.call a").click()
     page.until_text("Ann Caller", "ACK")
+    page.until(lambda: not page.find("canvas.course").get_attribute("hidden"))
     assert page.fits()
     page.browser.save_screenshot(str(tmp_path / "call.png"))
     page.find("nav a[data-view=history]").click()

@@ -36,6 +36,9 @@ class _Shelf:
     def carry(self, audio: Audio) -> None:
         self.audio.append(audio)
 
+    def carry_alike(self, position: int, samples: int, payload: bytes) -> None:
+        self.carry(Audio(position, samples, payload))
+
     def tell(self, event: object) -> None:
         self.events.append(event)
 

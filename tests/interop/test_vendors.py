@@ -20,7 +20,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.vendor_replay import FILES, PACKETS, Replay, WatchedMedia
 from twisted_siprec.config.loading import parse
-from twisted_siprec.service import RecordingService
+from twisted_siprec.recording_service import RecordingService
 
 CONFIGURATION = """
 workers: 0

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_siprec.manhole.console import Console
 from twisted_siprec.manhole.table import Table, Words
-from twisted_siprec.net.calls.calls import CallSummary, Value
+from twisted_siprec.net.calls.calls import CallSummary, Copying, Value
 
 
 class FakeRecorder:
@@ -19,6 +19,9 @@ class FakeRecorder:
     def __init__(self, *calls: CallSummary) -> None:
         self.current = list(calls)
         self.hung_up: list[str] = []
+        self.dropped: list[tuple[str, int]] = []
+        self.copying = Copying.DONE
+        self.copied: list[tuple[str, str, str]] = []
         self.draining = False
         self.traces: list[tuple[str, Callable[[str], None]]] = []
 
@@ -31,6 +34,18 @@ class FakeRecorder:
     def hang_up(self, id: str) -> bool:
         self.hung_up.append(id)
         return id != "gone"
+
+    def drop(self, id: str, index: int) -> bool:
+        self.dropped.append((id, index))
+        return index < 2
+
+    def copy(self, id: str, destination: str) -> Copying:
+        self.copied.append(("copy", id, destination))
+        return self.copying
+
+    def uncopy(self, id: str, destination: str) -> Copying:
+        self.copied.append(("uncopy", id, destination))
+        return self.copying
 
     def drain(self) -> None:
         self.draining = True
@@ -117,6 +132,25 @@ class ConsoleTests(SynchronousTestCase):
         self.assertEqual(repr(self.console.hangup("3f2")), "3f2a is being ended")
         self.assertEqual(repr(self.console.hangup("gone")), "gone has just ended")
         self.assertEqual(self.recorder.hung_up, ["3f2a", "gone"])
+
+    def test_drop(self) -> None:
+        """One stream of a call is given up, where there is such a stream."""
+        told = "the SRC is asked to close stream 1 of 3f2a"
+        self.assertEqual(repr(self.console.drop("3f2", 1)), told)
+        missing = "3f2a has no stream 2, or its SRC takes no re-INVITE"
+        self.assertEqual(repr(self.console.drop("3f2", 2)), missing)
+        self.assertEqual(repr(self.console.drop("x", 0)), "no call begins with 'x'")
+        self.assertEqual(self.recorder.dropped, [("3f2a", 1), ("3f2a", 2)])
+
+    def test_copy(self) -> None:
+        """A call is sent somewhere else too, and no more; or the reason why not is said."""
+        self.assertEqual(repr(self.console.copy("3f2", "qa")), "3f2a: goes to qa too")
+        self.assertEqual(repr(self.console.uncopy("3f2", "qa")), "3f2a: goes to qa no more")
+        self.assertEqual(self.recorder.copied, [("copy", "3f2a", "qa"), ("uncopy", "3f2a", "qa")])
+        self.recorder.copying = Copying.ALREADY
+        told = "3f2a: the call goes there already"
+        self.assertEqual(repr(self.console.copy("3f2", "qa")), told)
+        self.assertEqual(repr(self.console.copy("x", "qa")), "no call begins with 'x'")
 
     def test_drain(self) -> None:
         """Draining says how many calls are awaited."""

@@ -291,5 +291,8 @@ class ManholeServiceTests(SynchronousTestCase):
         assert terminal.namespace is not None
         self.assertEqual(
             sorted(terminal.namespace),
-            ["call", "calls", "drain", "hangup", "help", "recorder", "stats", "trace"],
+            [
+                *("call", "calls", "copy", "drain", "drop", "hangup", "help"),
+                *("log_sip", "recorder", "stats", "trace", "uncopy"),
+            ],
         )

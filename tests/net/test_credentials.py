@@ -8,7 +8,13 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.net.credentials import SecretError, authorization, read_secret, sign
+from twisted_siprec.net.credentials import (
+    SecretError,
+    authorization,
+    proxy_authorization,
+    read_secret,
+    sign,
+)
 from twisted_siprec.plan import Destination, Secret
 
 DESTINATION = Destination("analytics", "wss://consumer.example.com/")
@@ -45,6 +51,19 @@ class CredentialsTests(SynchronousTestCase):
         """User and password, in base64."""
         destination = replace(DESTINATION, basic_user="srs", basic_password=self.secret)
         self.assertEqual(self.headers(destination), {"Authorization": "Basic c3JzOnMzY3JldA=="})
+
+    def test_proxy(self) -> None:
+        """A proxy has credentials of its own, as they are now, which no consumer is told."""
+        destination = replace(
+            DESTINATION, proxy=("p", 1), proxy_user="srs", proxy_password=self.secret
+        )
+        self.assertEqual(self.headers(destination), {})
+        self.assertEqual(proxy_authorization(destination), "Basic c3JzOnMzY3JldA==")
+        self.path.write_text("rotated")
+        self.assertEqual(proxy_authorization(destination), "Basic c3JzOnJvdGF0ZWQ=")
+        self.path.unlink()
+        self.assertRaises(SecretError, proxy_authorization, destination)
+        self.assertIsNone(proxy_authorization(DESTINATION))
 
     def test_hmac(self) -> None:
         """Timestamp, nonce, and a signature over them, the target, the host and the stream."""

@@ -142,6 +142,26 @@ class RouteLookupTests(SynchronousTestCase):
         self.ask(lookup)
         self.assertEqual(len(self.asker.asked), 4)
 
+    def test_breaker_of_one_that_stays_away(self) -> None:
+        """It is left alone for as long each time, and one that never answers bars nobody."""
+        lookup = self.lookup(failures_to_open=1, open_s=10, timeout_s=3)
+        self.ask(lookup)
+        self.asker.fail()
+        for asked in (2, 3):
+            self.clock.advance(10)
+            self.ask(lookup)
+            self.assertEqual(len(self.asker.asked), asked)
+            self.asker.fail()
+        self.clock.advance(10)
+        unanswered = self.ask(lookup)
+        self.clock.advance(2.9)
+        self.ask(lookup)
+        self.assertEqual(len(self.asker.asked), 4)
+        self.clock.advance(0.1)
+        self.ask(lookup)
+        self.assertEqual(len(self.asker.asked), 5)
+        self.assertNoResult(unanswered)
+
     def test_cache(self) -> None:
         """An answer holds for the same parties from the same source, for its time."""
         lookup = self.lookup(cache_s=60)
@@ -256,15 +276,16 @@ class RouteLookupsTests(SynchronousTestCase):
         lookups = RouteLookups(Clock(), open_asker)
         one, other = Lookup("https://one"), Lookup("https://other")
         rules = (Rule("a", lookup=one), Rule("b", lookup=one), Rule("c", lookup=other))
-        lookups.change(Router(rules, (ARCHIVE,)), (SPEECH, ARCHIVE))
+        lookups.change([Router(rules, (ARCHIVE,))], (SPEECH, ARCHIVE))
         self.assertEqual(len(askers), 2)
-        before = lookups.of(one)
+        router = Router(rules, (ARCHIVE,))
+        before = lookups.of(one, router)
         asking = before.ask(CALL, "sbc")
-        lookups.change(Router(rules[2:]), (ARCHIVE,))
+        lookups.change([Router(rules[2:])], (ARCHIVE,))
         self.assertEqual([each.closed for each in askers], [True, True, False])
         next(each for each in askers if each.waiting).answer()
         self.assertEqual(self.successResultOf(asking), ROUTED)
-        self.assertRaises(KeyError, lookups.of, one)
+        self.assertRaises(KeyError, lookups.of, one, router)
         lookups.close()
         self.assertTrue(askers[2].closed)
 

@@ -94,9 +94,13 @@ def statistics(stream: StreamStatistics) -> Body:
         reordered=stream.reordered,
         concealedMs=stream.concealed_ms,
         silentMs=stream.silent_ms,
+        jitterMs=round(stream.jitter_ms, 3),
         maxJitterMs=round(stream.max_jitter_ms, 3),
         codecChanges=stream.codec_changes,
     )
+    body.update(_known(mos=stream.mos, rttMs=stream.rtt_ms))
+    if stream.contributors:
+        body["contributors"] = list(stream.contributors)
     return body
 
 
@@ -172,7 +176,7 @@ def _stream(stream: MediaStream) -> Body:
     return body
 
 
-def _known(**fields: str | int | None) -> Body:
+def _known(**fields: str | float | None) -> Body:
     return {name: value for name, value in fields.items() if value is not None}
 
 

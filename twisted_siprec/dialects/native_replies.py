@@ -7,10 +7,8 @@ unknown type is ignored, as both sides of the protocol do.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
 
 from .base import (
     Acknowledged,
@@ -28,13 +26,7 @@ from .base import (
     Said,
     Window,
 )
-
-MAX_WORD = 1024
-"Characters kept of a code, a reason or a name."
-MAX_COUNT = 2**53
-"The largest integer that every JSON library carries exactly."
-
-Fields = Mapping[str, object]
+from .texts import Fields, count, mapping, parsed, word, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +41,18 @@ class Envelope:
     @classmethod
     def parse(cls, message: Message) -> Envelope:
         """Never raises. Binary messages have no meaning in this direction."""
-        if isinstance(message, bytes):
-            return cls._faulty("binary message")
-        try:
-            parsed = json.loads(message, parse_constant=_no_constant)
-        except (ValueError, RecursionError):
-            return cls._faulty("not JSON")
-        if not isinstance(parsed, dict):
-            return cls._faulty("not a JSON object")
-        kind, fields = parsed.get("type"), parsed.get("data")
+        fields = parsed(message)
+        if isinstance(fields, Odd):
+            return cls("", 0, {}, fields.reason)
+        kind = fields.get("type")
         if not isinstance(kind, str):
-            return cls._faulty("no type")
-        sequence = parsed.get("seq")
-        return cls(
-            kind,
-            sequence if _is_count(sequence) else 0,
-            fields if isinstance(fields, dict) else {},
-        )
+            return cls("", 0, {}, "no type")
+        return cls(kind, count(fields, "seq") or 0, mapping(fields, "data"))
 
-    @classmethod
-    def _faulty(cls, fault: str) -> Envelope:
-        return cls("", 0, {}, fault)
+    @property
+    def resumes_after(self) -> int:
+        """The ``seq`` of the last text that a consumer that resumes had; 0 where it says none."""
+        return count(self.fields, "lastSeq") or 0 if self.kind == "resumed" else 0
 
     def reply(self, framed: bool) -> Reply:
         """What it means. Acknowledgements and windows need frame numbers, so plain has none."""
@@ -87,53 +70,49 @@ def _ready(fields: Fields) -> Reply:
     if fields.get("accept", True) is False:
         return Rejected("not_accepted", "")
     start_at = "live" if fields.get("startAt") == "live" else "buffered"
-    return Ready(start_at, _count(fields, "ackEveryMs"), _count(fields, "windowMs"))
+    return Ready(start_at, count(fields, "ackEveryMs"), count(fields, "windowMs"))
 
 
 def _reject(fields: Fields) -> Reply:
-    code = _word(fields, "code") or "rejected"
-    return Rejected(code, _word(fields, "message"), _count(fields, "retryAfterMs"))
+    code = word(fields, "code") or "rejected"
+    return Rejected(code, word(fields, "message"), count(fields, "retryAfterMs"))
 
 
 def _ack(fields: Fields) -> Reply:
-    frame = _count(fields, "frame")
+    frame = count(fields, "frame")
     return Odd("ack without frame") if frame is None else Acknowledged(frame)
 
 
 def _resumed(fields: Fields) -> Reply:
-    frame = _count(fields, "fromFrame")
+    frame = count(fields, "fromFrame")
     return Odd("resumed without fromFrame") if frame is None else Continue(frame)
 
 
 def _window(fields: Fields) -> Reply:
-    window_ms = _count(fields, "ms")
+    window_ms = count(fields, "ms")
     return Odd("window without ms") if window_ms is None else Window(window_ms)
 
 
 def _mark(fields: Fields) -> Reply:
     if not isinstance(fields.get("name"), str):
         return Odd("mark without name")
-    return Marked(_word(fields, "name"))
+    return Marked(word(fields, "name"))
 
 
 def _event(fields: Fields) -> Reply:
     if not isinstance(fields.get("name"), str):
         return Odd("event without name")
-    try:
-        payload = json.dumps(fields.get("payload"), separators=(",", ":"))
-    except RecursionError:
-        return Odd("event nested too deeply")
-    return Said(_word(fields, "name"), payload)
+    return Said(word(fields, "name"), written(fields.get("payload")))
 
 
 def _drain(fields: Fields) -> Reply:
     reconnect_to = fields.get("reconnectTo")
     where = reconnect_to if isinstance(reconnect_to, str) else None
-    return DrainAsked(where, _count(fields, "afterMs") or 0)
+    return DrainAsked(where, count(fields, "afterMs") or 0)
 
 
 def _bye(fields: Fields) -> Reply:
-    return Farewell(_word(fields, "reason"))
+    return Farewell(word(fields, "reason"))
 
 
 _REPLIES: Mapping[str, Callable[[Fields], Reply]] = {
@@ -151,27 +130,3 @@ _REPLIES: Mapping[str, Callable[[Fields], Reply]] = {
 }
 
 _FRAMED_ONLY = frozenset({"ack", "window", "resumed"})
-
-
-def _is_count(value: object) -> TypeGuard[int]:
-    # True is an int in Python and no number in JSON.
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT
-
-
-def _count(fields: Fields, name: str) -> int | None:
-    value = fields.get(name)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if _is_count(value) else None
-
-
-def _word(fields: Fields, name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str):
-        return ""
-    # JSON can spell half a surrogate pair, which no encoding carries further.
-    return value[:MAX_WORD].encode("utf-8", "replace").decode("utf-8")
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

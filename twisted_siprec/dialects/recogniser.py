@@ -5,6 +5,7 @@ there is nothing to hear, and times that are made ours.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
@@ -48,7 +49,7 @@ def with_parameters(url: str, parameters: Parameters) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", query, parts.fragment))
 
 
-class Recogniser(Foreign):
+class Recogniser(Foreign, ABC):
     """A consumer that says what was said."""
 
     def __init__(self, destination: Destination) -> None:
@@ -77,9 +78,9 @@ class Recogniser(Foreign):
         """The first messages."""
         return []
 
+    @abstractmethod
     def heard(self, fields: Fields) -> list[Reply]:
         """What a message means."""
-        raise NotImplementedError
 
     # --- the dialect --------------------------------------------------------------------
 

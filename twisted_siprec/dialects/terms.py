@@ -74,7 +74,7 @@ class Terms:
 NATIVE = Terms(
     layouts=ANY_LAYOUT,
     encodings=(Encoding.L16, Encoding.PCMU, Encoding.PCMA),
-    rates=(None, 8000, 16000),
+    rates=(None, 8000, 16000, 24000, 48000),
     signs=True,
     any_rate_of_g711=True,
 )

@@ -1,6 +1,6 @@
 """
-What consumers of other dialects say, as JSON read with suspicion: a wrong type
-is as good as nothing, and nothing raises.
+What consumers say, as JSON read with suspicion: a wrong type is as good as
+nothing, and nothing raises.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ MAX_WORD = 1024
 MAX_TEXT = 64 * 1024
 "Characters kept of what somebody said."
 MAX_COUNT = 2**53
+"The largest integer that every JSON library carries exactly."
 NOTHING: Fields = {}
 
 
@@ -25,7 +26,7 @@ def parsed(message: Message) -> Fields | Odd:
     if isinstance(message, bytes):
         return Odd("binary message")
     try:
-        value = json.loads(message)
+        value = json.loads(message, parse_constant=_nothing)
     except (ValueError, RecursionError):
         return Odd("not JSON")
     return value if isinstance(value, dict) else Odd("not a JSON object")
@@ -34,7 +35,7 @@ def parsed(message: Message) -> Fields | Odd:
 def written(fields: object) -> str:
     """As JSON that every connection carries; what cannot be written is null."""
     try:
-        return json.dumps(fields, separators=(",", ":"))
+        return json.dumps(fields, separators=(",", ":"), allow_nan=False)
     except (ValueError, RecursionError):
         return "null"
 
@@ -72,3 +73,7 @@ def mappings(fields: Fields, name: str) -> list[Fields]:
     """The objects of a list."""
     value = fields.get(name)
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _nothing(name: str) -> None:
+    """NaN and Infinity, which some libraries write and JSON does not know."""

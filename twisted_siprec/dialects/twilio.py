@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
@@ -81,7 +82,7 @@ def parameters(start: StreamStart) -> dict[str, str]:
     }
 
 
-class MediaStreams(Foreign):
+class MediaStreams(Foreign, ABC):
     """
     The dialect without its spelling. One connection has one sequence of messages
     and up to two tracks; a new connection is a new stream that begins at 0.
@@ -109,21 +110,21 @@ class MediaStreams(Foreign):
         """What is said before the start, without a number."""
         return []
 
+    @abstractmethod
     def started(self, tracks: list[str], sequence: int) -> Body:
         """The message ``start``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def media(self, track: str, chunk: int, position: int, payload: str, sequence: int) -> str:
         """A message ``media``. ``position`` is in samples since the stream began."""
-        raise NotImplementedError
 
     def digit(self, digit: Digit, track: str, position: int, sequence: int) -> Body | None:
         """A message ``dtmf``; None where there is none."""
         return None
 
+    @abstractmethod
     def marked(self, name: str, sequence: int) -> Body:
         """The echo of a mark."""
-        raise NotImplementedError
 
     def ended(self, sequence: int) -> Body | None:
         """The message ``stop``; None where the end of the connection says it."""

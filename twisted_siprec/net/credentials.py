@@ -54,7 +54,7 @@ def authorization(
     if destination.bearer is not None:
         headers.append(("Authorization", f"Bearer {read_secret(destination.bearer)}"))
     else:
-        headers.extend(_basic(destination))
+        headers.extend(_own_basic(destination))
     if destination.hmac is not None:
         key = read_secret(destination.hmac).encode()
         signature = sign(key, posix_s, nonce, host, target, stream_id)
@@ -81,14 +81,30 @@ def foreign_authorization(
         proof = spoken.proof(request, secrets)
     except UnusableSecret as error:
         raise SecretError(str(error)) from error
-    return (*_basic(destination), *proof)
+    return (*_own_basic(destination), *proof)
 
 
-def _basic(destination: Destination) -> tuple[tuple[str, str], ...]:
+def proxy_authorization(destination: Destination) -> str | None:
+    """
+    The value of Proxy-Authorization, for the proxy on the way (:rfc:`9110#section-11.7.2`).
+
+    :raises SecretError: see :func:`read_secret`.
+    """
+    if destination.proxy_password is None:
+        return None
+    return _basic(destination.proxy_user, destination.proxy_password)
+
+
+def _own_basic(destination: Destination) -> tuple[tuple[str, str], ...]:
     if destination.basic_password is None:
         return ()
-    pair = f"{destination.basic_user or ''}:{read_secret(destination.basic_password)}".encode()
-    return (("Authorization", f"Basic {b64encode(pair).decode('ascii')}"),)
+    return (("Authorization", _basic(destination.basic_user, destination.basic_password)),)
+
+
+def _basic(user: str | None, password: Secret) -> str:
+    """The scheme of :rfc:`7617`."""
+    pair = f"{user or ''}:{read_secret(password)}".encode()
+    return f"Basic {b64encode(pair).decode('ascii')}"
 
 
 def sign(key: bytes, posix_s: int, nonce: str, host: str, target: str, stream_id: str) -> str:

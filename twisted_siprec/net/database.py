@@ -22,6 +22,8 @@ class Cursor(Protocol):
     """The part of a cursor (:pep:`249`) that is used."""
 
     rowcount: int
+    description: Any
+    "Of the columns of the last query: a name first, each."
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Run a statement."""

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -22,10 +23,11 @@ from ..dialects import bodies
 from ..errors import RemoteError
 from ..participants import Description
 from ..plan import Destination
-from ..routing.breaker import Breaker
+from ..routing.circuit import Circuit, CircuitSettings, State
 from ..routing.rules import Failing, Lookup, Router
 from ..siprec.outputs import Routed
 from .http_client import HTTPAnswer, HTTPFailure, HTTPPoster, HTTPTarget
+from .latency import Latency
 
 LONGEST_PARAMETER = 1_024
 MOST_PARAMETERS = 64
@@ -70,11 +72,13 @@ class RouteLookup:
     ) -> None:
         self.lookup = lookup
         self.counters: Counter[str] = Counter()
+        self.latency = Latency()
+        "Of the answers that could be used, and of those that could not."
         self._clock = clock
         self._asker = asker
         self._destinations = destinations
         self._otherwise = otherwise
-        self._breaker = Breaker(lookup.failures_to_open, lookup.open_s)
+        self._circuit = Circuit(circuit_settings(lookup))
         self._cache: OrderedDict[_Key, tuple[float, Answer]] = OrderedDict()
         self._max_cached = max_cached
         self._waiting = 0
@@ -87,6 +91,26 @@ class RouteLookup:
         """It is not asked any more."""
         return self._asker.close()
 
+    @property
+    def host(self) -> str:
+        """The server's name: the rest of its URL may be nobody's business."""
+        return urlsplit(self.lookup.url).hostname or ""
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for an answer."""
+        return self._waiting
+
+    @property
+    def cached(self) -> int:
+        """Answers that are kept."""
+        return len(self._cache)
+
+    @property
+    def state(self) -> State:
+        """Whether it is asked."""
+        return self._circuit.state
+
     async def _ask(self, description: Description, source: str) -> Answer:
         key = (source, description.caller, description.called, description.request_uri)
         cached = self._cached(key)
@@ -94,8 +118,10 @@ class RouteLookup:
             return cached
         if self._waiting >= self.lookup.max_waiting:
             return self._failing("too many calls wait for it")
-        if not self._breaker.allows(self._clock.seconds()):
+        now = self._clock.seconds()
+        if self._circuit.wait_s(now):
             return self._failing("it failed too often")
+        self._circuit.begin(now)
         self._waiting += 1
         try:
             answer = await self._asker.post(question(description, source))
@@ -104,7 +130,8 @@ class RouteLookup:
             return self._failed(str(error))
         finally:
             self._waiting -= 1
-        if self._breaker.succeeded():
+            self.latency.observe(self._clock.seconds() - now)
+        if self._circuit.succeeded(self._clock.seconds()):
             self._log.info("look-up {url} answers again", url=self.lookup.url)
         self.counters["answered"] += 1
         self._keep(key, routed)
@@ -118,7 +145,7 @@ class RouteLookup:
         return read_answer(answer.body, self._destinations)
 
     def _failed(self, why: str) -> Answer:
-        if self._breaker.failed(self._clock.seconds()):
+        if self._circuit.failed(self._clock.seconds()):
             self._log.error(
                 "look-up {url} is not asked for {open_s:g} s: it failed {failures} times",
                 url=self.lookup.url,
@@ -159,22 +186,31 @@ class RouteLookups:
     def __init__(self, reactor: Any, open_asker: Callable[[Lookup], Asker] | None = None) -> None:
         self._reactor = reactor
         self._open = open_asker or (lambda lookup: HTTPPoster(reactor, target(lookup)))
-        self._lookups: dict[Lookup, RouteLookup] = {}
+        self._lookups: dict[tuple[Lookup, tuple[Destination, ...]], RouteLookup] = {}
+        "Each with where calls go when it fails."
 
-    def change(self, router: Router, destinations: tuple[Destination, ...]) -> None:
+    def change(self, routers: Iterable[Router], destinations: tuple[Destination, ...]) -> None:
         """These are the routes from now on; calls that wait get the answer of the old ones."""
         named = {destination.name: destination for destination in destinations}
         before = self._lookups
         self._lookups = {
-            lookup: RouteLookup(self._reactor, lookup, self._open(lookup), named, router.otherwise)
+            (lookup, router.default): RouteLookup(
+                self._reactor, lookup, self._open(lookup), named, router.otherwise
+            )
+            for router in routers
             for lookup in router.lookups
         }
         for old in before.values():
             old.close()
 
-    def of(self, lookup: Lookup) -> RouteLookup:
-        """Who is asked."""
-        return self._lookups[lookup]
+    def of(self, lookup: Lookup, router: Router) -> RouteLookup:
+        """Who is asked, for the calls of a router."""
+        return self._lookups[lookup, router.default]
+
+    @property
+    def all(self) -> tuple[RouteLookup, ...]:
+        """Everyone who is asked, for those who count."""
+        return tuple(self._lookups.values())
 
     def close(self) -> None:
         """Nobody is asked any more."""
@@ -239,6 +275,16 @@ def _refusal(body: dict[str, Any]) -> RemoteError:
     if not isinstance(reason, str) or not reason.isprintable() or len(reason) > 256:
         raise Unusable("its reason is no short text")
     return RemoteError(status, reason)
+
+
+def circuit_settings(lookup: Lookup) -> CircuitSettings:
+    """
+    When it is left alone. Not longer each time, as a destination is: a call that
+    waits for a route has no ring to wait in.
+    """
+    return CircuitSettings(
+        lookup.failures_to_open, lookup.open_s, lookup.open_s, probe_s=lookup.timeout_s
+    )
 
 
 def target(lookup: Lookup) -> HTTPTarget:

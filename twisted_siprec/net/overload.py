@@ -38,6 +38,11 @@ class Overload:
         self.lateness_s = 0.0
         "Smoothed."
         self.overloaded = False
+        self._observers: list[Callable[[float], None]] = []
+
+    def watch(self, observe: Callable[[float], None]) -> None:
+        """Every measurement from now on goes to ``observe`` too, in seconds."""
+        self._observers.append(observe)
 
     def start(self) -> None:
         """Measure from now on."""
@@ -61,6 +66,8 @@ class Overload:
 
     def _measure(self) -> None:
         late_s = max(0.0, self._clock.seconds() - self._due)
+        for observe in self._observers:
+            observe(late_s)
         self.lateness_s += _SMOOTHING * (late_s - self.lateness_s)
         self._judge()
         self._arm()

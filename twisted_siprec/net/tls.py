@@ -158,16 +158,26 @@ def identities(certificate: X509 | None) -> tuple[str, ...]:
     The names in a verified certificate: SIP URIs and DNS names of its
     subjectAltName (:rfc:`5922#section-7.1`).
     """
-    if certificate is None:
+    names = _alternatives(certificate)
+    if names is None:
         return ()
-    try:
-        extension = certificate.to_cryptography().extensions.get_extension_for_class(
-            x509.SubjectAlternativeName
-        )
-    except (x509.ExtensionNotFound, ValueError):
-        return ()
-    names = extension.value
     return (
         *names.get_values_for_type(x509.UniformResourceIdentifier),
         *names.get_values_for_type(x509.DNSName),
     )
+
+
+def ip_addresses(certificate: X509 | None) -> tuple[str, ...]:
+    """The IP addresses that it is for."""
+    names = _alternatives(certificate)
+    return tuple(map(str, names.get_values_for_type(x509.IPAddress))) if names is not None else ()
+
+
+def _alternatives(certificate: X509 | None) -> x509.SubjectAlternativeName | None:
+    if certificate is None:
+        return None
+    try:
+        extensions = certificate.to_cryptography().extensions
+        return extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return None

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import sqlite3
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,19 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.webhook_fakes import FakeDatabase, FakePoster
 from twisted_siprec.config.model import Webhook, WebhookStore
-from twisted_siprec.net.calls.events import CallAnswered, CallClosed, CallMoved, CallOffered
+from twisted_siprec.net.calls.events import (
+    CallAnswered,
+    CallBegan,
+    CallClosed,
+    CallMoved,
+    CallOffered,
+)
 from twisted_siprec.net.http_client import HTTPAnswer
 from twisted_siprec.net.webhooks.queue import WebhookQueue
 from twisted_siprec.net.webhooks.sender import signature
 from twisted_siprec.net.webhooks.webhooks import Webhooks, target
-from twisted_siprec.plan import EndReason, Secret
+from twisted_siprec.participants import Description
+from twisted_siprec.plan import BridgePlan, EndReason, Secret
 from twisted_siprec.report import BridgeClosed
 
 WEBHOOK = Webhook("crm", "https://crm.example.com/", timeout_s=10, backoff_max_s=60)
@@ -106,6 +114,31 @@ class WebhooksTests(SynchronousTestCase):
         self.poster.answer(204)
         self.assertEqual(self.waiting(), {})
         self.assertEqual(self.webhooks.senders[0].tally.delivered, 1)
+
+    def test_tenant(self) -> None:
+        """A webhook of a tenant is told of its calls, and of no others."""
+        self.restart(replace(WEBHOOK, tenant="acme"))
+        for id, tenant in (("r1", "globex"), ("r2", ""), ("r3", "acme")):
+            plan = BridgePlan(id, id, "127.0.0.1", (), (), (), Description(id, id), 0.0)
+            self.happen(CallOffered(id, id, "sbc"), CallBegan(id, id, "sbc", (), plan, tenant))
+            self.happen(CallAnswered(id, 0.01))
+        self.clock.advance(0)
+        self.assertEqual(self.posted, [("call.started", "r3", 1)])
+        self.assertEqual(json.loads(self.poster.posted[0][0])["call"]["tenant"], "acme")
+
+    def test_counted(self) -> None:
+        """How many wait, and how many are dead, is known within ten seconds."""
+        self.call("r1")
+        self.call("r2")
+        self.poster.answer(400)
+        self.clock.advance(10)
+        self.assertEqual(self.webhooks.depths, {"crm": (1, 1)})
+
+    def test_retries(self) -> None:
+        """Attempts that failed and are made again are counted."""
+        self.call()
+        self.poster.answer(503)
+        self.assertEqual(self.webhooks.senders[0].tally.retries, 1)
 
     def test_signed(self) -> None:
         """The signature is the HMAC-SHA256 of time and body, by the secret as it is now."""

@@ -119,7 +119,8 @@ class FlightRecorder(Service):
         self._reactor = reactor
         self._wall = wall
         self._in_thread = in_thread if in_thread is not None else self._in_pool
-        self._shelf = shelf or Shelf(settings.directory, settings.calls, settings.max_mb * MEGABYTE)
+        directory = str(Path(settings.directory).absolute())
+        self._shelf = shelf or Shelf(directory, settings.calls, settings.max_mb * MEGABYTE)
         self._max_open = max(settings.max_mb // settings.max_mb_per_call, 1)
         self._calls: dict[str, _Call] = {}
         self._by_call_id: dict[str, _Call] = {}

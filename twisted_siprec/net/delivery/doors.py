@@ -50,16 +50,12 @@ class Door:
 
     def opened(self, now: float) -> None:
         """It led to a WebSocket."""
-        was_open = self.circuit.state is not State.CLOSED
-        self.circuit.succeeded(now)
-        if was_open:
+        if self.circuit.succeeded(now):
             self._log.info("{destination} is back", destination=self.name)
 
     def failed(self, now: float, reason: str) -> None:
         """It came to nothing."""
-        was_closed = self.circuit.state is State.CLOSED
-        self.circuit.failed(now)
-        if was_closed and self.circuit.state is State.OPEN:
+        if self.circuit.failed(now):
             self._log.warn(
                 "{destination} is not tried for {seconds:g} s, as attempts fail: {reason}",
                 destination=self.name,
@@ -93,6 +89,13 @@ class Doors:
     def states(self) -> dict[str, str]:
         """By destination: closed, open or half-open."""
         return {name: door.circuit.state.value for name, door in self._doors.items()}
+
+    def ways(self) -> dict[str, tuple[str, int]]:
+        """By destination: its circuit, and its connections with the attempts under way."""
+        return {
+            name: (door.circuit.state.value, door.turnstile.inside)
+            for name, door in self._doors.items()
+        }
 
 
 def _terms(destination: Destination) -> tuple[object, ...]:

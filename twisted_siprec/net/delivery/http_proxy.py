@@ -29,37 +29,51 @@ class ProxyEndpoint:
     Connects to a host and port by way of a proxy.
 
     :param proxy: where the proxy is.
+    :param authorization: the value of Proxy-Authorization, where it asks for one. The
+        consumer behind it never sees it.
     """
 
-    def __init__(self, proxy: IStreamClientEndpoint, host: str, port: int) -> None:
+    def __init__(
+        self,
+        proxy: IStreamClientEndpoint,
+        host: str,
+        port: int,
+        authorization: str | None = None,
+    ) -> None:
         self._proxy = proxy
+        self._authorization = authorization
         name = f"[{host}]" if ":" in host else host
         self._authority = f"{name}:{port}".encode("ascii" if host.isascii() else "idna")
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Fires with the protocol, which knows nothing of the proxy."""
-        asking = _Asking(protocolFactory, self._authority)
+        asking = _Asking(protocolFactory, self._request())
         connecting = self._proxy.connect(Factory.forProtocol(lambda: asking))
         done: Deferred[IProtocol] = Deferred(lambda _: asking.cancel(connecting))
         asking.done = done
         connecting.addErrback(asking.failed)
         return done
 
+    def _request(self) -> bytes:
+        lines = [b"CONNECT " + self._authority + b" HTTP/1.1", b"Host: " + self._authority]
+        if self._authorization is not None:
+            lines.append(b"Proxy-Authorization: " + self._authorization.encode("ascii"))
+        return b"\r\n".join(lines) + _END
+
 
 class _Asking(Protocol):
     """Asks the proxy, then hands the transport over."""
 
-    def __init__(self, factory: IProtocolFactory, authority: bytes) -> None:
+    def __init__(self, factory: IProtocolFactory, request: bytes) -> None:
         self._factory = factory
-        self._authority = authority
+        self._request = request
         self._answer = b""
         self._inner: IProtocol | None = None
         self.done: Deferred[IProtocol] | None = None
 
     def connectionMade(self) -> None:
         """The proxy is there."""
-        lines = (b"CONNECT " + self._authority + b" HTTP/1.1", b"Host: " + self._authority)
-        self._transport.write(b"\r\n".join(lines) + _END)
+        self._transport.write(self._request)
 
     def dataReceived(self, data: bytes) -> None:
         """Its answer; after that, whatever the consumer says."""

@@ -17,10 +17,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ...bridge.delivery import Earlier
-from ...bridge.records import RecordError
 from ...dialects.base import StreamStart
 from ...plan import Destination
 from ...report import DeliveryStatistics
+from ...wire import RecordError
 from .spool import Spool
 from .spool_cipher import SealError
 from .spool_table import Loaded, Waiting
@@ -70,6 +70,8 @@ class LateDeliveries(Service):
         self._timer: IDelayedCall | None = None
         self._looking: Deferred[None] = succeed(None)
         self.accounts: Counter[str] = Counter()
+        self.waiting = 0
+        "Streams that were on disk when it looked last, those under way among them."
 
     def startService(self) -> None:
         """Begin to look."""
@@ -95,6 +97,7 @@ class LateDeliveries(Service):
             self._timer = self._clock.callLater(self._settings.look_every_s, self._look)
 
     def _begin(self, waiting: list[Waiting]) -> None:
+        self.waiting = len(waiting)
         busy = Counter(self._under_way.values())
         named = self._destinations()
         for each in waiting:

@@ -20,8 +20,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ...bridge.entries import Entry, Sound
 from ...bridge.journal import Keep, Order, PutBy, Recall, Release
-from ...bridge.replay import Entry, Sound
 from ..database import Cursor, Database
 from .spool_table import ENTRY_OCTETS, Loaded, Shelved, SpoolTable, Waiting
 
@@ -82,6 +82,7 @@ class Spool:
         self._leaving: Counter[str] = Counter()
         self._put_by: set[str] = set()
         self.octets = 0
+        self.max_octets = limits.max_octets
         "What is on disk."
         self.refused = 0
         "Entries that became gaps, as they could not be written."

@@ -11,18 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from ...bridge.entries import Entry, end_of
 from ...bridge.journal import Ending, Keep, Kept, Order, PutBy, Recall, Release, Standing
-from ...bridge.records import (
-    RecordError,
-    end_of,
-    entry_from_octets,
-    entry_to_octets,
-    from_octets,
-    to_octets,
-)
-from ...bridge.replay import Entry
+from ...bridge.records import entry_from_octets, entry_to_octets
 from ...dialects.base import StreamStart
 from ...plan import EndReason
+from ...wire import RecordError, from_octets, to_octets
 from ..database import Cursor
 from .spool_cipher import Cipher, SealError
 

@@ -44,6 +44,16 @@ class LocalAddresses:
         return (self.toward(peer), port) if host in WILDCARDS else address
 
 
+def bindable(address: str, advertised: str) -> str:
+    """
+    What ports are bound on that an SRC is to reach at an advertised address: where all
+    addresses are meant, those of its family.
+    """
+    if address not in WILDCARDS:
+        return address
+    return "::" if ":" in advertised else "0.0.0.0"
+
+
 def _route(peer: str) -> str:
     family = socket.AF_INET6 if ":" in peer else socket.AF_INET
     try:
