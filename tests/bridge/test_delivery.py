@@ -447,6 +447,47 @@ class ConnectionTests(SynchronousTestCase):
         exchange.connect()
         self.assertEqual(kinds(exchange.say("ready") + exchange.run(1.0)), ["0r", "1r", "2r"])
 
+    def test_older_than_the_ring_for_a_forgetful_consumer(self) -> None:
+        """Of what was sent and not acknowledged, nothing goes without a word."""
+        exchange = Exchange(replay_ms=300)
+        exchange.connect()
+        exchange.say("ready", ackEveryMs=200)
+        exchange.carry(2)
+        exchange.say("ack", frame=0)
+        exchange.carry(3)
+        exchange.lose()
+        exchange.carry(2)
+        exchange.connect()
+        sent = exchange.say("ready", ackEveryMs=200) + exchange.run(1.0)
+        self.assertEqual(kinds(sent), ["gap", "4r", "5r", "6r"])
+        self.assertEqual((sent[0]["data"]["pos"], sent[0]["data"]["samples"]), (100, 300))
+        stop = exchange.stop()[-1]["data"]
+        self.assertEqual(
+            (stop["finalPos"], stop["bytes"], stop["gaps"]), (700, 1600, {"reconnect": 300})
+        )
+
+    def test_lost_before_the_first_acknowledgement(self) -> None:
+        """One that said that it would acknowledge has nothing until it does."""
+        exchange = Exchange(replay_ms=300)
+        exchange.connect()
+        exchange.say("ready", ackEveryMs=1000)
+        exchange.carry(4)
+        exchange.lose()
+        exchange.connect()
+        sent = exchange.say("ready") + exchange.run(1.0)
+        self.assertEqual(kinds(sent), ["gap", "1r", "2r", "3r"])
+
+    def test_one_that_never_acknowledges(self) -> None:
+        """What was sent to it counts as delivered, though the ring has it no more."""
+        exchange = Exchange(replay_ms=300)
+        exchange.connect()
+        exchange.say("ready")
+        exchange.carry(4)
+        exchange.lose()
+        exchange.connect()
+        sent = exchange.say("ready") + exchange.run(1.0)
+        self.assertEqual(kinds(sent), ["1r", "2r", "3r"])
+
     def test_a_frame_of_the_future_starts_over(self) -> None:
         """A consumer that names a frame that was never sent gets the ring, and nothing is lost."""
         exchange = Exchange()

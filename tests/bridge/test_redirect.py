@@ -155,6 +155,10 @@ class RedirectTests(BridgeTestCase):
         """Audio that all take in the same form has each one's own position."""
         self.begin()
         self.redirect(300, WS, QA)
-        self.bridge.play_interleaved(b"\0" * 3_200, 800)
+        begin, now = self.bridge.outlets
+        self.bridge.play_interleaved(b"\0" * 3_200, 800, (begin, now))
         [alike] = self.bridge.outputs()
-        self.assertEqual(alike, Alike(((0, 1600), (1, 0)), 800, b"\0" * 3_200))
+        assert isinstance(alike, Alike)
+        positions = [(alike.place - each) // alike.unit for _, each in alike.outlets]
+        self.assertEqual(([number for number, _ in alike.outlets], positions), ([0, 1], [1600, 0]))
+        self.assertEqual((alike.samples, alike.payload), (800, b"\0" * 3_200))

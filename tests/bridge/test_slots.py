@@ -44,6 +44,17 @@ class SlotsTests(SynchronousTestCase):
         self.assertEqual(delays, [0.0, 0.01, 0.02, 0.0, 0.01, 0.02])
         self.assertEqual(self.slots.due(1.0), ["0", "3"])
 
+    def test_gathered(self) -> None:
+        """Up to so many come together; those that are more are spread."""
+        self.slots = Slots(10, 3, together=4)
+        delays = [self.slots.begin(str(n), 1.0, 0.1) for n in range(14)]
+        self.assertEqual(delays, [0.0] * 4 + [0.01] * 4 + [0.02] * 4 + [0.0, 0.01])
+        # Who begins a little earlier, or later, comes to those that are there.
+        self.slots = Slots(10, 3, together=4)
+        self.slots.begin("a", 1.02, 0.1)
+        self.assertEqual(self.slots.begin("b", 1.0, 0.1), 0.02)
+        self.assertEqual(self.slots.begin("c", 1.03, 0.1), 0.0)
+
     def test_spread_by_phase(self) -> None:
         """Those count that will come in the same slot, though they are due rounds before."""
         self.slots.begin("a", 0.9, 0.1)

@@ -54,6 +54,8 @@ class Backlog:
     :ivar tally: what was counted.
     :ivar drop_reason: why audio that falls out of the ring is lost: the
         consumer is slow, or not there.
+    :ivar acknowledges: the consumer says what it has, or said that it will: so
+        what was sent before that is not with it for certain.
     """
 
     def __init__(
@@ -68,7 +70,8 @@ class Backlog:
         self.tally = Tally(start, limits.max_spans, begin)
         self.account = self.tally.account
         self.drop_reason = RECONNECT
-        self.acknowledged_position = 0
+        self.acknowledges = False
+        self.acknowledged_position = begin.position
         self._ring = ReplayRing(
             start.sample_rate,
             start.destination.replay_ms,
@@ -357,6 +360,7 @@ class Backlog:
         """All up to this frame is safe; False for one that was never sent."""
         if frame >= self.tally.next_frame:
             return False
+        self.acknowledges = True
         if self.tally.acknowledged is None or frame > self.tally.acknowledged:
             self.tally.acknowledged = frame
             end = self._frames.end_of(frame)
@@ -367,8 +371,14 @@ class Backlog:
     # --- another connection ---------------------------------------------------------------
 
     def rewind(self) -> None:
-        """All of the ring waits again."""
+        """
+        All of the ring waits again, for a consumer that starts over. What was not
+        acknowledged and is older than the ring is lost after all, and told so; of
+        one that acknowledges nothing, it counts as delivered.
+        """
         self._ring.rewind()
+        if self.acknowledges:
+            self._lose_before_head(self.acknowledged_position)
 
     def forget_sent(self) -> None:
         """This consumer takes nothing twice."""
@@ -389,13 +399,16 @@ class Backlog:
             return False
         self._ring.rewind(frame)
         self._ring.skip_sent(frame)
-        has = self._frames.end_of(frame - 1) if frame else 0
+        self._lose_before_head(self._frames.end_of(frame - 1) if frame else 0)
+        return True
+
+    def _lose_before_head(self, has: int) -> None:
+        """The consumer has all up to a position; from there to what waits, nothing is left."""
         entry = self._ring.peek()
         first = self.fed if entry is None else entry.position
         if has < first:
             self.tally.lose([(Span(has, first - has, RECONNECT), True)])
             self._ring.insert(self.account.between(has, first))
-        return True
 
     def skip_waiting(self) -> None:
         """The consumer wants what is live; what waits becomes a gap."""

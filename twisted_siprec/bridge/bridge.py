@@ -444,11 +444,19 @@ class Bridge:
         """They do."""
         self._steady = None
 
-    def play_interleaved(self, payload: bytes, samples: int) -> None:
+    @property
+    def outlets(self) -> tuple[tuple[int, int], ...]:
+        """Each outlet of those that take all channels, and the place of its position 0."""
+        return self._consumers.outlets
+
+    def play_interleaved(
+        self, payload: bytes, samples: int, outlets: tuple[tuple[int, int], ...]
+    ) -> None:
         """The next chunk, as every consumer takes it; nothing is missing in it."""
-        start, self._end = self._end, self._end + self._chunk
-        self._blocks.append(self._consumers.carry_alike(start, samples, payload))
-        if self._tell_clocks(self._end):
+        start, chunk = self._end, self._chunk
+        self._end = end = start + chunk
+        self._blocks.append(Alike(start, chunk // samples, samples, outlets, payload))
+        if self._tell_clocks(end):
             self._hand_over()
 
     def receive_beside(self, came: Mapping[int, Sequence[Datagram]]) -> None:

@@ -34,9 +34,12 @@ class Block:
 class Alike(NamedTuple):
     """A chunk that all consumers of a bridge get as it is."""
 
-    at: tuple[tuple[int, int], ...]
-    "Each outlet, and the position at which it is there."
+    place: int
+    unit: int
+    "Places of a sample."
     samples: int
+    outlets: tuple[tuple[int, int], ...]
+    "Each outlet, and the place of its position 0."
     payload: bytes
 
 
@@ -180,11 +183,10 @@ class Consumers:
             for rendition in self._renditions
         )
 
-    def carry_alike(self, start: int, samples: int, payload: bytes) -> Alike:
-        """The next audio, for everyone, who all take it in the same form; nothing else waits."""
-        renditions = self._renditions
-        at = tuple([(each.tracks[None].outlet, each.position(start)) for each in renditions])
-        return Alike(at, samples, payload)
+    @property
+    def outlets(self) -> tuple[tuple[int, int], ...]:
+        """Each outlet of those that take all channels, and the place of its position 0."""
+        return tuple((each.tracks[None].outlet, each.begin) for each in self._renditions)
 
     def jump(self, start: int, end: int, channels: tuple[ChannelPlan, ...], reason: str) -> None:
         """The positions of this span are in no audio."""

@@ -187,6 +187,8 @@ class Relation:
             self._backlog.skip_waiting()
         else:
             self._backlog.rewind()
+        if self.ready.ack_every_ms is not None:
+            self._backlog.acknowledges = True
         self._outflow.set_window(self.ready.window_ms)
         self._flow(now)
 

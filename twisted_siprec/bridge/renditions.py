@@ -113,7 +113,8 @@ class Rendition:
         self.started_at: float | None = None
         "POSIX seconds of position 0, once it has one."
         self._unit = units_per_sample(rate)
-        self._begin = begin
+        self.begin = begin
+        "The place of its position 0."
 
     @property
     def separate(self) -> bool:
@@ -139,7 +140,7 @@ class Rendition:
 
     def position(self, place: int) -> int:
         """A place on the timeline in samples since position 0."""
-        return (place - self._begin) // self._unit
+        return (place - self.begin) // self._unit
 
     def tell(self, event: Event, channel: int | None = None) -> None:
         """Tell all, or those that get a channel."""

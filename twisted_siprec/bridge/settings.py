@@ -34,6 +34,8 @@ class MediaSettings:
     slot_ms: int = 10
     spread_slots: int = 3
     "Over how many slots the chunks of bridges that start together are spread."
+    slot_bridges: int = 64
+    "Up to so many share a slot before they are spread: what comes together costs less."
     poll_ms: int = 20
     """
     How often the sockets of a bridge are looked at that waits for its first packet: at

@@ -4,14 +4,16 @@ When each bridge of the plane is due: a wheel of short slots.
 The number of a slot comes from the clock and never from counting, so that a
 stall is made up for, and no bridge waits for another. Each bridge is seen once
 a chunk, in slots of one **phase**: where the wheel is, counted by that chunk. A
-bridge that begins takes the phase with the fewest others of the few that it may
-have, so that the load stays even as calls come and go.
+bridge that begins takes one of the few phases that it may have: the fullest, while
+there is room in it, for those that come together cost less; then the one with the
+fewest others, so that the load is even as calls come and go.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from math import ceil
+from operator import itemgetter
 from typing import NamedTuple
 
 
@@ -25,7 +27,9 @@ class _Round(NamedTuple):
 class Slots:
     """Which keys are due in which slot."""
 
-    def __init__(self, slot_ms: int, spread: int) -> None:
+    def __init__(self, slot_ms: int, spread: int, together: int = 1) -> None:
+        """:param together: up to so many are gathered in a phase before they are spread."""
+        self._together = together
         self._slot_s = slot_ms / 1000.0
         self._spread = max(spread, 1)
         self._due: dict[int, list[str]] = {}
@@ -48,12 +52,17 @@ class Slots:
     def begin(self, key: str, deadline: float, every_s: float) -> float:
         """
         See to a key from now on every so often: in the first slot after its deadline
-        or one of the few after that, whichever has the fewest others in the long
-        run. Gives the seconds by which that is later than the first slot.
+        or one of the few after that, by how many others come there in the long run.
+        Gives the seconds by which that is later than the first slot.
         """
         first = self._first(deadline)
         self._forget_round(key)
-        slot = min(range(first, first + self._spread), key=self._load_of)
+        loads = [(slot, self._load_of(slot)) for slot in range(first, first + self._spread)]
+        roomy = [each for each in loads if each[1] < self._together]
+        if roomy:
+            slot, _ = max(roomy, key=itemgetter(1))
+        else:
+            slot, _ = min(loads, key=itemgetter(1))
         self._turn(key, max(round(every_s / self._slot_s), 1), slot)
         self._put(key, slot)
         return (slot - first) * self._slot_s

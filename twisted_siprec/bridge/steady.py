@@ -24,7 +24,7 @@ from .course import Course
 from .forms import FORMS
 from .settings import MediaSettings
 from .stages import Arrivals, decoded, expected, keep, side_by_side, unprotect
-from .table import MAX_LINE_OCTETS, NOBODY, Past, StreamTable, line_octets, past_samples
+from .table import MAX_LINE_OCTETS, NOBODY, Past, Rows, StreamTable, line_octets, past_samples
 from .timeline import UNITS_PER_SECOND, units_per_sample
 
 NameOf = Callable[[Address], bytes | None]
@@ -83,12 +83,11 @@ class SteadyBridge:
         "All streams are rows."
         self.side_by_side = False
         "And its consumers take the rows side by side, as they are."
+        self.outlets: tuple[tuple[int, int], ...] = ()
+        "Theirs, then: :attr:`.consumers.Alike.outlets`."
+        self.rows = (NOBODY,) * len(self.seats)
+        "The row of each stream."
         self._table = table
-
-    @property
-    def rows(self) -> list[int]:
-        """The row of each stream."""
-        return [seat.row for seat in self.seats]
 
     def settle(self) -> None:
         """Tell the streams what came, as for statistics."""
@@ -116,6 +115,7 @@ class SteadyBridge:
     def _let_go(self, seat: _Seat) -> None:
         row, seat.row = seat.row, NOBODY
         if row != NOBODY:
+            self.rows = tuple([each.row for each in self.seats])
             self._table.release(row, self.bridge.played)
 
     def seat(self, seat: _Seat, course: Course, name: bytes, room: int) -> None:
@@ -126,9 +126,11 @@ class SteadyBridge:
         stream = bridge.streams[seat.index]
         seat.row = self._table.adopt(stream, course, name, seat.samples, room)
         seat.since = bridge.played
+        self.rows = tuple([each.row for each in self.seats])
         self.whole = all(each.row != NOBODY for each in self.seats)
         alike = self.whole and all(each.rate == seat.rate for each in self.seats)
         self.side_by_side = alike and bridge.takes_interleaved(self.indexes, seat.rate)
+        self.outlets = bridge.outlets if self.side_by_side else ()
 
     def go_on(self, came: Mapping[int, Sequence[Datagram]], now: float) -> None:
         """The streams that have no rows take what came, and the chunk is played."""
@@ -218,7 +220,7 @@ class SteadyPlane:
         :param counts: how many packets came for each stream of each bridge.
         """
         table, buffer = self.table, self.buffer
-        rows = np.array([row for one in group for row in one.rows], dtype=np.intp)
+        rows = _rows(group)
         came = expected(table, buffer, rows, np.array(counts, dtype=np.intp), self._far)
         unprotect(table, buffer, came)
         if not came.good.all():
@@ -271,7 +273,7 @@ class SteadyPlane:
     def _part_lacking(self, group: list[SteadyBridge]) -> None:
         """The streams of which the whole chunk is not here leave."""
         table = self.table
-        rows = np.array([row for one in group for row in one.rows], dtype=np.intp)
+        rows = _rows(group)
         lacking = (table.fill[rows] - table.lead[rows] < table.chunk[rows]).tolist()
         if True not in lacking:
             return
@@ -283,10 +285,9 @@ class SteadyPlane:
 
     def _play_alike(self, group: list[SteadyBridge], samples: int, width: int) -> None:
         """One chunk of bridges of one shape, side by side."""
-        rows = np.array([row for one in group for row in one.rows], dtype=np.intp)
-        together = side_by_side(decoded(self.table, rows, samples), width)
+        together = side_by_side(decoded(self.table, _rows(group), samples), width)
         for one, interleaved in zip(group, together, strict=True):
-            one.bridge.play_interleaved(interleaved.tobytes(), samples)
+            one.bridge.play_interleaved(interleaved.tobytes(), samples, one.outlets)
 
     def _play_apart(self, group: list[SteadyBridge], now: float) -> None:
         """One chunk of each row, for bridges that do something else with them."""
@@ -307,3 +308,8 @@ class SteadyPlane:
             if one.whole and one.played is not None:
                 played, one.played = one.played, None
                 one.bridge.play_beside(played, now)
+
+
+def _rows(group: Iterable[SteadyBridge]) -> Rows:
+    """The rows of bridges, one bridge after the other."""
+    return np.array([row for one in group for row in one.rows], dtype=np.intp)

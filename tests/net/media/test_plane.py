@@ -197,8 +197,8 @@ class LocalMediaTests(PlaneTestCase):
         self.close("b2")
 
     def test_even_load(self) -> None:
-        """Bridges that begin in one moment are played in different slots."""
-        self.make(first_port=20000, last_port=20199)
+        """Bridges that begin in one moment are played in different slots, once they are many."""
+        self.make(first_port=20000, last_port=20199, slot_bridges=2)
         for number in range(6):
             self.open(f"b{number}")
             self.queue(2 * number, range(20), 100.0)

@@ -98,7 +98,7 @@ class Convoy:
                 break
             before = buffer.used
             try:
-                counts.append([reading.read(pair) for pair in pairs])
+                counts.append(reading.read_all(pairs))
             except Exception:  # noqa: BLE001 - it will fail by itself, and be lost without the others
                 self._log.failure("{bridge}: reading failed", bridge=live.bridge)
                 buffer.used = before

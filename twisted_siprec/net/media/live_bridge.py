@@ -276,9 +276,10 @@ class LiveBridge:
 
     def _carry_alike(self, alike: Alike) -> None:
         """The same for everyone; most of all chunks of a process come this way."""
-        at, samples, payload = alike
-        for number, position in at:
+        place, unit, samples, outlets, payload = alike
+        for number, begin in outlets:
             start, outlet = self._outlets[number]
+            position = (place - begin) // unit
             if self._taps:
                 for tap in tuple(self._taps):
                     self._let_see(tap, start, (Audio(position, samples, payload),))

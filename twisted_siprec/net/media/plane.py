@@ -91,7 +91,7 @@ class LocalMedia:
         self._bridges: dict[str, LiveBridge] = {}
         self._closing: dict[str, list[Deferred[BridgeClosed]]] = {}
         self._failed: dict[str, BridgeClosed] = {}
-        self._slots = Slots(settings.slot_ms, settings.spread_slots)
+        self._slots = Slots(settings.slot_ms, settings.spread_slots, settings.slot_bridges)
         kernel = open_pair is None and available() and settings.max_batch_packets > 0
         self._convoy = Convoy(settings, monotonic, kernel, capture is not None)
         self._timer: IDelayedCall | None = None

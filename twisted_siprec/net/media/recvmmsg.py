@@ -14,6 +14,7 @@ import errno
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 from struct import Struct
 from typing import Protocol
@@ -99,6 +100,9 @@ class Reading(Protocol):
     def read(self, pair: PortPair) -> int:
         """What came on a pair, how many; where that is :data:`MAX_RUN` there may be more."""
 
+    def read_all(self, pairs: Sequence[PortPair]) -> list[int]:
+        """The same of several pairs, one after the other."""
+
     def end(self) -> None:
         """The round is over: all that is known of the packets is in the buffer."""
 
@@ -120,6 +124,10 @@ class HandReading:
             self._buffer.append(datagram, source_name(datagram.source) or bytes(NAME_OCTETS))
         return len(datagrams)
 
+    def read_all(self, pairs: Sequence[PortPair]) -> list[int]:
+        """See :meth:`Reading.read_all`."""
+        return [self.read(pair) for pair in pairs]
+
     def end(self) -> None:
         """See :meth:`Reading.end`."""
 
@@ -137,6 +145,8 @@ class KernelReading:
         # The kernel writes there; both are held for as long as it may.
         self._messages = ffi.new("struct mmsghdr[]", buffer.packets)
         self._vectors = ffi.new("struct iovec[]", buffer.packets)
+        self._places = [self._messages + number for number in range(buffer.packets)]
+        self._no_timeout = ffi.NULL
         self._control = np.zeros((buffer.packets, _CONTROL_OCTETS), dtype=np.uint8)
         self._heads = np.frombuffer(ffi.buffer(self._messages), dtype=self._layout())
         self._prepare()
@@ -187,18 +197,38 @@ class KernelReading:
 
     def read(self, pair: PortPair) -> int:
         """See :meth:`Reading.read`."""
-        descriptor, at = pair.fileno(), self._buffer.used
-        count = min(MAX_RUN, self._buffer.packets - at)
-        for _ in range(_ATTEMPTS if descriptor >= 0 else 0):
-            took: int = self._receive(
-                descriptor, self._messages + at, count, _FLAGS, self._ffi.NULL
-            )
-            if took >= 0:
-                self._buffer.used = at + took
-                return took
+        return self.read_all((pair,))[0]
+
+    def read_all(self, pairs: Sequence[PortPair]) -> list[int]:
+        """See :meth:`Reading.read_all`."""
+        buffer, receive, places, no_timeout = (
+            self._buffer,
+            self._receive,
+            self._places,
+            self._no_timeout,
+        )
+        packets, counts = buffer.packets, []
+        for pair in pairs:
+            descriptor, at = pair.fileno(), buffer.used
+            room = packets - at
+            took = 0
+            if descriptor >= 0 and room > 0:
+                most = MAX_RUN if room > MAX_RUN else room
+                took = receive(descriptor, places[at], most, _FLAGS, no_timeout)
+                if took < 0:
+                    took = self._read_again(descriptor, at, most)
+                buffer.used = at + took
+            counts.append(took)
+        return counts
+
+    def _read_again(self, descriptor: int, at: int, most: int) -> int:
+        """There was nothing, or the ICMP error of a report that we sent: then there may be."""
+        for _ in range(_ATTEMPTS):
             if self._ffi.errno == errno.EAGAIN:
                 break
-            # An ICMP error of a report that we sent: the next call has the datagrams.
+            took: int = self._receive(descriptor, self._places[at], most, _FLAGS, self._no_timeout)
+            if took >= 0:
+                return took
         return 0
 
     def end(self) -> None:

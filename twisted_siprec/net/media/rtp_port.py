@@ -35,6 +35,7 @@ _DROPS = 40 if sys.platform == "linux" else None
 "SO_RXQ_OVFL: with each datagram, how many were dropped of its socket before it."
 _TIMESPEC = Struct("@ll")
 _COUNT = Struct("@I")
+_TRUNCATED = int(socket.MSG_TRUNC)
 _ANCILLARY_OCTETS = 64
 
 Monotonic = Callable[[], float]
@@ -136,7 +137,7 @@ class RTPPort(udp.Port):
             except OSError:
                 # An ICMP error of a report that we sent: the next call has the datagrams.
                 continue
-            if flags & socket.MSG_TRUNC:
+            if flags & _TRUNCATED:
                 payload = b""
             arrived_at, dropped = None, 0
             for _, kind, octets_of in ancillary:
