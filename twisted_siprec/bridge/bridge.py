@@ -25,31 +25,26 @@ from functools import reduce
 from math import gcd
 from typing import Protocol
 
-from ..audio.codec import wideband
 from ..dialects.base import (
     Digit,
     Event,
     Paused,
-    Progress,
     Redescribed,
     Resumed,
-    Synchronisation,
 )
-from ..plan import BridgePlan, BridgeUpdate, ChannelPlan, Destination, StreamPlan
+from ..plan import BridgePlan, BridgeUpdate, ChannelPlan, Destination
 from ..report import Report, StreamStatistics
 from ..rtp.datagram import Datagram
-from ..rtp.events import SILENT_S
 from .absences import absences
-from .channels import channel_starts, clocks, held_channels, pressed_keys
+from .announcements import Announcements
+from .channels import channel_starts, held_channels, pressed_keys
 from .composition import Played
 from .consumers import Alike, Block, Consumers, Opening
 from .course import Course
-from .mask import DigitMask
+from .lineup import Lineup
 from .patience import Patience
-from .renditions import Rendition
 from .settings import MediaSettings
 from .silence import SilenceWatch
-from .stream import Stream
 from .timekeeping import keep_time
 from .timeline import UNITS_PER_MS, UNITS_PER_SECOND, on_grid, seconds, units_per_sample
 
@@ -93,18 +88,17 @@ class Bridge:
     def __init__(self, plan: BridgePlan, surroundings: Surroundings, now: float) -> None:
         self.bridge = plan.bridge
         self.phase = Phase.WAITING
-        self.streams: dict[int, Stream] = {}
         self._settings = surroundings.settings
         self._wallclock = surroundings.wallclock
         self._opened_at = now
+        self._lineup = Lineup(self._settings, now, plan.mask_dtmf)
+        self.streams = self._lineup.streams
         self._patience = Patience(self._settings.jitter_ms, self._settings.jitter_max_ms)
         self._seen_at = now
         self._channels = plan.channels
         self._description = plan.description
         self._pause_asked = plan.paused
-        self._masks_digits = plan.mask_dtmf
         self._paused_by = "src"
-        self._gone: list[StreamStatistics] = []
         self._silence = SilenceWatch(plan.bridge, self._settings.silent_after_s)
         self._destinations = plan.destinations
         self._chunk = _chunk_ms(plan.destinations, self._settings.chunk_ms) * UNITS_PER_MS
@@ -112,10 +106,10 @@ class Bridge:
         "The place of position 0."
         self._end = 0
         "The place up to which all was played."
-        self._synchronised = 0
-        self._sync_units = self._settings.sync_every_s * UNITS_PER_SECOND
-        self._progressed: dict[str, int] = {}
-        self._tells_progress = any(wanted.stats_every_s > 0 for wanted in plan.destinations)
+        self._announcements = Announcements(
+            self._settings.sync_every_s, self._wallclock_at, self.statistics
+        )
+        self._announcements.go_to(plan.destinations)
         self._early: list[Event] = []
         "What happened before position 0."
         self._new_id = surroundings.new_id
@@ -123,7 +117,7 @@ class Bridge:
         self._blocks: list[Block | Alike] = []
         self._steady: Steady | None = None
         "Where its streams are, while all goes as it should."
-        self._arrange(plan.streams)
+        self._lineup.arrange(plan.streams, self._end, self._pause_asked)
 
     # --- in ---
 
@@ -148,7 +142,7 @@ class Bridge:
         elif self._pause_asked and not update.paused:
             self._pause_asked = False
             self._resume(update.paused_by, now)
-        self._arrange(update.streams)
+        self._lineup.arrange(update.streams, self._end, self._pause_asked)
         self._rearrange(update.channels)
         self._description = update.description
         events: list[Event] = [*update.events]
@@ -176,13 +170,13 @@ class Bridge:
         self._chunk = gcd(
             self._chunk, _chunk_ms(destinations, self._settings.chunk_ms) * UNITS_PER_MS
         )
-        self._tells_progress = any(wanted.stats_every_s > 0 for wanted in destinations)
+        self._announcements.go_to(destinations)
         if self.phase is Phase.WAITING:
             return
         rates = tuple((wanted, self._rate(wanted)) for wanted in destinations)
         fresh = self._consumers.redirect(rates, self._opening(self._end))
         for rendition in fresh:
-            self._progressed[rendition.destination.name] = self._end
+            self._announcements.joined(rendition.destination, self._end)
             if self.phase is Phase.PAUSED:
                 rendition.tell(Paused(rendition.position(self._end), self._paused_by))
         self._hand_over()
@@ -205,7 +199,7 @@ class Bridge:
     def finish(self, now: float) -> None:
         """The call is over: play all that is buffered, at once; without a packet, nothing."""
         self.leave_steady()
-        something = self.phase is not Phase.WAITING or self._believed
+        something = self.phase is not Phase.WAITING or self._lineup.believed
         if self.phase is Phase.WAITING:
             self._start(self._first_place(now))
         if self.phase is Phase.RUNNING and something:
@@ -253,10 +247,13 @@ class Bridge:
     def statistics(self) -> tuple[StreamStatistics, ...]:
         """What came on each stream, those that are gone too, in the order of the m-lines."""
         self.settle()
-        now = [stream.statistics() for stream in self.streams.values()]
-        return tuple(sorted([*self._gone, *now], key=lambda stream: stream.index))
+        return self._lineup.statistics()
 
     # --- the clock ---
+
+    def _wallclock_at(self, place: int) -> float:
+        """POSIX seconds of a place."""
+        return self._wallclock(self._opened_at + seconds(place))
 
     @property
     def deadline(self) -> float:
@@ -268,32 +265,22 @@ class Bridge:
         since = int((now - self._opened_at) * UNITS_PER_SECOND) - self._begin
         return self._begin - (-since // UNITS_PER_MS) * UNITS_PER_MS
 
-    @property
-    def _believed(self) -> bool:
-        """Some source of some stream proved itself."""
-        return any(stream.origin is not None for stream in self.streams.values())
-
     def _first_place(self, now: float) -> int:
         """The place of the first packet, or of now where there is none."""
-        believed = [s.origin for s in self.streams.values() if s.origin is not None]
-        if not believed:
-            return on_grid(now - self._opened_at)
-        # A packet on probation may have come before; a stray one long before does not count.
-        oldest = min(believed) - self._settings.jitter_ms / 1000.0
-        arrivals = [stream.first_arrival for stream in self.streams.values()]
-        first = min(at for at in arrivals if at is not None and at >= oldest)
-        return on_grid(first - self._opened_at)
+        first = self._lineup.first_arrival()
+        return on_grid((now if first is None else first) - self._opened_at)
 
     def _try_start(self, now: float) -> None:
         """Begin, if a packet came, or it is time to."""
         waited = now - self._opened_at >= self._settings.start_timeout_s
-        if self._believed or waited or self._pause_asked:
+        if self._lineup.believed or waited or self._pause_asked:
             self._start(self._first_place(now))
 
     def _start(self, place: int) -> None:
         """This place is position 0."""
         self.phase = Phase.RUNNING
-        self._begin = self._end = self._synchronised = place
+        self._begin = self._end = place
+        self._announcements.begin(place)
         for stream in self.streams.values():
             stream.begin(place)
         rates = tuple((wanted, self._rate(wanted)) for wanted in self._destinations)
@@ -307,19 +294,15 @@ class Bridge:
         self._hand_over()
 
     def _rate(self, destination: Destination) -> int:
-        """The rate for a destination that asks for none: the lowest that loses nothing."""
-        if destination.sample_rate is not None:
-            return destination.sample_rate
-        first = [s.plan.codecs[0] for s in self.streams.values() if s.plan.codecs]
-        return 16000 if any(wideband(codec) for codec in first) else 8000
+        """The rate for a destination, which may ask for none."""
+        return destination.sample_rate or self._lineup.rate
 
     def _opening(self, place: int) -> Opening:
         """What a consumer stream is told that starts at a place."""
-        begun_at = self._opened_at + seconds(place)
         return Opening(
             bridge=self.bridge,
             begin=place,
-            started_at=self._wallclock(begun_at),
+            started_at=self._wallclock_at(place),
             description=self._description,
             channels=channel_starts(self._channels, self.streams),
         )
@@ -347,41 +330,26 @@ class Bridge:
 
     def _tell_clocks(self, end: int) -> bool:
         """What consumers are told every so often; False where nothing was told."""
-        due = end - self._synchronised >= self._sync_units
+        telling = self._announcements
+        due = telling.due(end)
         if due:
-            self._synchronised = end
-            self._synchronise(end)
+            telling.tell_clocks(end, self._consumers, self._channels, self.streams)
             keep_time(self.streams.values(), self._patience)
-        if self._tells_progress:
-            self._consumers.tell_some(self._progress)
-        return due or self._tells_progress
+        if telling.tells_progress:
+            telling.tell_progress(end, self._consumers)
+        return due or telling.tells_progress
 
     def _play_all(self, now: float) -> None:
         """Everything that came up to now, in chunks, the last of them shorter."""
         soon = now + self._settings.jitter_ms / 1000.0
-        buffered = max((stream.buffered for stream in self.streams.values()), default=0)
-        target = max(self._place(now), min(self._up_to_ms(buffered), self._place(soon)))
+        buffered = self._up_to_ms(self._lineup.buffered)
+        target = max(self._place(now), min(buffered, self._place(soon)))
         while self._end < target:
             self._play(min(self._end + self._chunk, target), now)
         self._consumers.flush()
 
     def _up_to_ms(self, place: int) -> int:
         return self._begin - ((self._begin - place) // UNITS_PER_MS) * UNITS_PER_MS
-
-    def _synchronise(self, place: int) -> None:
-        """Tell where the wall clock and the clocks of the sources are."""
-        wallclock = self._wallclock(self._opened_at + seconds(place))
-        told = tuple(clocks(self._channels, self.streams, place))
-        self._consumers.tell_at(lambda at: Synchronisation(at(place), wallclock, told))
-
-    def _progress(self, rendition: Rendition) -> Event | None:
-        """Counters, where a destination wants them."""
-        wanted = rendition.destination
-        last = self._progressed.setdefault(wanted.name, self._begin)
-        if wanted.stats_every_s <= 0 or self._end - last < wanted.stats_every_s * UNITS_PER_SECOND:
-            return None
-        self._progressed[wanted.name] = self._end
-        return Progress(rendition.position(self._end), self.statistics())
 
     # --- on course ---
 
@@ -406,8 +374,7 @@ class Bridge:
 
     def order(self) -> tuple[int, ...]:
         """The streams in the order of the channels; those that are in none come last."""
-        named = [index for plan in self._channels for index in plan.streams]
-        return tuple(dict.fromkeys(i for i in [*named, *self.streams] if i in self.streams))
+        return self._lineup.order(self._channels)
 
     @property
     def may_be_steady(self) -> bool:
@@ -475,27 +442,6 @@ class Bridge:
         self._silence.look((self.streams[index] for index in indexes), now, self._pause_asked)
 
     # --- changes ---
-
-    def _arrange(self, plans: tuple[StreamPlan, ...]) -> None:
-        """The streams are these from now on."""
-        wanted = {plan.index: plan for plan in plans[: self._settings.max_streams]}
-        for index in [index for index in self.streams if index not in wanted]:
-            self._gone.append(self.streams.pop(index).statistics())
-        for index, plan in wanted.items():
-            if index in self.streams:
-                self.streams[index].update(plan)
-                continue
-            stream = Stream(plan, self._settings, self._opened_at, self._digit_mask())
-            stream.begin(self._end)
-            stream.muted = self._pause_asked
-            self.streams[index] = stream
-
-    def _digit_mask(self) -> DigitMask | None:
-        """What silences the key presses of a stream; None where they may be heard."""
-        if not self._masks_digits:
-            return None
-        margin = self._settings.mask_margin_ms * UNITS_PER_MS
-        return DigitMask(margin, int(SILENT_S * UNITS_PER_SECOND))
 
     def _rearrange(self, channels: tuple[ChannelPlan, ...]) -> None:
         """The channels are these from now on."""
