@@ -87,6 +87,19 @@ class ReplayRingTests(SynchronousTestCase):
         self.assertEqual(filled.take(), Word(Paused(4, "src"), 400))
         self.assertEqual(filled.take(), sound(500))
 
+    def test_words_are_dropped_in_bulk(self) -> None:
+        """A consumer that is away for ever costs no walk through all texts for each new one."""
+        filled = ring(max_ms=100, max_words=800)
+        walks = 0
+        for number in range(2000):
+            before = filled._salvaged
+            filled.append(sound(100 * number))
+            filled.append(Word(Paused(100 * number, "src"), 100 * number))
+            filled.trim("reconnect")
+            walks += filled._salvaged is not before
+            self.assertLessEqual(len(filled._salvaged), 800)
+        self.assertLess(walks, 2000 // 20)
+
     def test_joins_what_was_never_sent(self) -> None:
         """Contiguous audio of one kind is joined up to the limit."""
         filled = ring()

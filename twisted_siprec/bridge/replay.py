@@ -223,6 +223,8 @@ class ReplayRing:
         excess = len(self._salvaged) - self._max_words
         if excess <= 0:
             return []
+        # Some more than must be, or each entry to come would have all of them gone through.
+        excess += self._max_words // 8
         dropped: list[Entry] = []
         kept: deque[Entry] = deque()
         for entry in self._salvaged:
