@@ -560,7 +560,17 @@ class ExamplesTests(SynchronousTestCase):
 
     def test_defaults_of_destinations(self) -> None:
         """What it says of a destination's defaults is so."""
-        examples = "headers bearer hmac basic tls url failover proxy proxy_basic".split()
+        examples = (
+            "headers",
+            "bearer",
+            "hmac",
+            "basic",
+            "tls",
+            "url",
+            "failover",
+            "proxy",
+            "proxy_basic",
+        )
         lines = self.uncommented().splitlines()
         start = lines.index("destinations:") + 2
         end = lines.index("  speech-b:")

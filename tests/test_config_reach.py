@@ -69,7 +69,7 @@ class ReachTests(SynchronousTestCase):
             "a.proxy_basic: found none, expected the key password",
             self.bad(self.two('proxy: "p:3128", proxy_basic: {user: recorder}')),
         )
-        self.assertIn("proxy_basic", self.bad('destinations: {a: {url: "file:/x", %s}}' % basic))
+        self.assertIn("proxy_basic", self.bad(f'destinations: {{a: {{url: "file:/x", {basic}}}}}'))
         header = self.bad(self.two("headers: {Proxy-Authorization: Basic eDp5}"))
         self.assertIn("found a credential, expected proxy_basic instead", header)
         self.assertNotIn("eDp5", header)

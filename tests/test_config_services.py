@@ -7,7 +7,12 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_siprec.config import ConfigurationError, parse
-from twisted_siprec.config.model import WEBHOOK_EVENTS, RecordsConfiguration, Webhook
+from twisted_siprec.config.model import (
+    WEBHOOK_CHOICES,
+    WEBHOOK_EVENTS,
+    RecordsConfiguration,
+    Webhook,
+)
 from twisted_siprec.plan import ClientTLS, Destination, Secret
 from twisted_siprec.routing.rules import Failing, Lookup
 
@@ -27,10 +32,13 @@ class WebhooksTests(SynchronousTestCase):
     """``webhooks`` and their queue."""
 
     def test_least(self) -> None:
-        """A name and a URL are enough: all events, with the defaults."""
+        """A name and a URL are enough: all events but what was said, with the defaults."""
         [webhook] = parse("webhooks: [{name: crm, url: 'https://crm.example.com/x?y=1'}]").webhooks
         self.assertEqual(webhook, Webhook("crm", "https://crm.example.com/x?y=1"))
         self.assertEqual(webhook.events, WEBHOOK_EVENTS)
+        self.assertNotIn("consumer.said", webhook.events)
+        text = "webhooks: [{name: crm, url: 'https://crm', events: consumer.said}]"
+        self.assertEqual(parse(text).webhooks[0].events, ("consumer.said",))
 
     def test_all(self) -> None:
         """Every key."""
@@ -82,7 +90,7 @@ webhook_queue: {file: q, max_events: 1, max_dead: 0, max_unwritten_octets: 65536
                     "without them: use bearer"
                 ),
                 '4: webhooks[2].events[0]: found "call.begun", expected one of '
-                + ", ".join(WEBHOOK_EVENTS),
+                + ", ".join(WEBHOOK_CHOICES),
                 (
                     "5: webhooks[3].secret: found a secret in the text, expected {file: NAME} or "
                     "{environment: NAME}"

@@ -113,7 +113,7 @@ class TenantsConfigurationTests(SynchronousTestCase):
                 "tenants: [{name: a, match: {called: x}, token: secret}]",
                 (
                     "1: tenants[0].token: found a secret in the text, "
-                    "expected {file: NAME} or {environment: NAME}"
+                    "expected {file: NAME}, {environment: NAME} or {hash: sha256$…}"
                 ),
             ),
             (

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from twisted_siprec.config.model import Tenant, WebConfiguration
 from twisted_siprec.dialects.base import Audio, ChannelStart, StreamStart
+from twisted_siprec.net.audit import Actor
 from twisted_siprec.net.calls.calls import CallSummary, Copying, Value
 from twisted_siprec.net.calls.events import (
     CallAnswered,
@@ -31,8 +34,40 @@ from twisted_siprec.participants import Description, Participant
 from twisted_siprec.plan import BridgePlan, ChannelPlan, Destination, Encoding, EndReason, Layout
 from twisted_siprec.report import BridgeClosed, DeliveryStatistics, StreamStatistics
 from twisted_siprec.sip.events import Traced
+from twisted_siprec.web.gate import Gate
+from twisted_siprec.web.pace import Lockout, Pace
+from twisted_siprec.web.permission import Tokens, holders
 
 TOKEN = "secret"
+
+
+class Notes:
+    """An audit log that can be looked at."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, str, str, str]] = []
+
+    def note(self, actor: Actor, did: str, subject: str = "", outcome: str = "done") -> None:
+        self.lines.append((actor.name, actor.by, did, subject, outcome))
+
+
+def make_gate(
+    web: WebConfiguration,
+    tenants: tuple[Tenant, ...] = (),
+    clock: Clock | None = None,
+    notes: Notes | None = None,
+    count: Callable[[str], None] = lambda reason: None,
+) -> Gate:
+    """The door to a listener, by its configuration."""
+    return Gate(
+        Tokens(holders(web, tenants)),
+        clock or Clock(),
+        notes or Notes(),
+        Lockout(web.wrong_tokens, web.lockout_s),
+        Pace(web.requests_per_second),
+        count,
+    )
+
 
 DESCRIPTION = Description(
     recording_session_id="3f2a",
@@ -208,6 +243,7 @@ class Response:
         head, _, self.body = octets.partition(b"\r\n\r\n")
         status, *fields = head.decode().split("\r\n")
         self.status = int(status.split()[1]) if status else 0
+        self.reason = status.partition(" ")[2].partition(" ")[2]
         self.headers = {
             name.lower(): value.strip()
             for name, _, value in (field.partition(":") for field in fields)
@@ -236,10 +272,11 @@ def ask(
     token: str | None = TOKEN,
     body: bytes = b"",
     headers: tuple[str, ...] = (),
+    host: str = "localhost:8080",
 ) -> Response:
     """One request, by a connection of its own."""
     protocol, transport = connection(site)
-    fields = ["Host: srs", "Connection: close", *headers]
+    fields = [f"Host: {host}", "Connection: close", *headers]
     if token is not None:
         fields.append(f"Authorization: Bearer {token}")
     if body:

@@ -77,6 +77,8 @@ class RecordingService(Service):
         self.lookups = RouteLookups(reactor)
         self.lookups.change(self._tenants.routers, configuration.destinations)
         self._followers: list[Follower] = []
+        self.serving: Deferred[None] = Deferred()
+        "Fires when calls are taken: with workers, once each of them is there."
         self._contexts: dict[Listener, ServerContext] = {}
         workers = worker_count(configuration.workers, os.cpu_count() or 1)
         self.spool = spool_of(configuration.spool, reactor)
@@ -183,6 +185,8 @@ class RecordingService(Service):
     def _serving(self, ready: None) -> None:
         destinations = ", ".join(each.name for each in self.configuration.destinations)
         self._log.info("serving; calls go to {destinations}", destinations=destinations)
+        if not self.serving.called:
+            self.serving.callback(None)
 
     def stopService(self) -> Deferred[None]:
         """Drain, say BYE, deliver what is buffered; all within the configured time."""

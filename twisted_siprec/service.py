@@ -4,6 +4,7 @@ The whole server: what a configuration is made into.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +16,13 @@ from .config.model import Configuration
 from .manhole.console import Word
 from .manhole.server import ManholeService
 from .manhole.webhook_words import webhook_words
+from .net.audit import Audit
 from .net.records.records import make_records
 from .net.reload import HangupSignal, Reload
 from .net.traces.homer import Homer
 from .net.webhooks.webhooks import make_webhooks
 from .recording_service import RecordingService
+from .supervision import Supervision
 from .web.inside_metrics import Inside
 from .web.service import WebService
 
@@ -52,6 +55,9 @@ def make_service(
     """
     service = InOrder()  # type: ignore[no-untyped-call]
     recording = RecordingService(configuration, reactor)
+    supervision = Supervision(reactor, recording.serving, lambda: len(recording.server.calls()))
+    # The first, which is told to stop before the calls drain.
+    supervision.setServiceParent(service)  # type: ignore[no-untyped-call]
     recording.setName("recording")  # type: ignore[no-untyped-call]
     recording.setServiceParent(service)  # type: ignore[no-untyped-call]
     late = None
@@ -76,8 +82,9 @@ def make_service(
         records = make_records(configuration.records, reactor, configuration.tenants)
         recording.server.watch(records.happened)
         records.setServiceParent(service)  # type: ignore[no-untyped-call]
+    audit = Audit(time.time, configuration.audit.file)
     if configuration.manhole.enabled:
-        manhole = ManholeService(configuration.manhole, recording.server, reactor, words)
+        manhole = ManholeService(configuration.manhole, recording.server, reactor, words, audit)
         manhole.setServiceParent(service)  # type: ignore[no-untyped-call]
     if configuration.web.enabled:
         web = WebService(
@@ -96,10 +103,11 @@ def make_service(
                 recording.pool,
             ),
             flights=recording.flights,
+            audit=audit,
         )
         recording.follow(web.follow)
         web.setServiceParent(service)  # type: ignore[no-untyped-call]
     if read is not None:
-        reload = Reload(read, recording.change, deferToThread)
+        reload = Reload(read, recording.change, deferToThread, supervision.reloading)
         HangupSignal(reactor, reload).setServiceParent(service)  # type: ignore[no-untyped-call]
     return service

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.conch.ssh.channel import SSHChannel
 from twisted.conch.ssh.connection import SSHConnection
-from twisted.conch.ssh.keys import Key
+from twisted.conch.ssh.keys import FingerprintFormats, Key
 from twisted.conch.ssh.session import packRequest_pty_req
 from twisted.conch.ssh.transport import SSHClientTransport
 from twisted.conch.ssh.userauth import SSHUserAuthClient
@@ -30,6 +30,7 @@ from twisted_siprec.manhole.server import (
     host_key,
     make_factory,
 )
+from twisted_siprec.net.audit import Actor, Audit
 from twisted_siprec.net.calls.calls import CallSummary, Value
 
 
@@ -139,7 +140,10 @@ class SSHTests(SynchronousTestCase):
         self.settings = ManholeConfiguration(
             enabled=True, authorized_keys=self.keys_path, host_key=self.mktemp()
         )
-        self.factory = make_factory(self.settings, self.recorder)
+        self.notes: list[tuple[Actor, str, str]] = []
+        audit = Audit(lambda: 0.0)
+        self.patch(audit, "note", lambda *words: self.notes.append(words))
+        self.factory = make_factory(self.settings, self.recorder, audit=audit)
         self.factory.startFactory()
         self.addCleanup(self.factory.stopFactory)
 
@@ -172,6 +176,23 @@ class SSHTests(SynchronousTestCase):
         self.assertIn(b"3f2a  recording  61", self.type(client, pump, b"calls()"))
         self.assertIn(b"3f2a is being ended", self.type(client, pump, b'hangup("3f")'))
         self.assertEqual(self.recorder.hung_up, ["3f2a"])
+
+    def test_audit(self) -> None:
+        """Who logs in, each line that they type, and that they go, is noted by their key."""
+        client, pump = self.connect(self.key)
+        self.type(client, pump, b'hangup("3f2")')
+        self.type(client, pump, b"  ")
+        client.transport.loseConnection()
+        pump.flush()
+        fingerprint = self.key.fingerprint(FingerprintFormats.SHA256_BASE64)
+        self.assertEqual(
+            [(actor.name, actor.by, *what) for actor, *what in self.notes],
+            [
+                (f"operator SHA256:{fingerprint}", "console", "log in", ""),
+                (f"operator SHA256:{fingerprint}", "console", "type", 'hangup("3f2")'),
+                (f"operator SHA256:{fingerprint}", "console", "log out", ""),
+            ],
+        )
 
     def test_host_key(self) -> None:
         """The server shows the key that it has made."""

@@ -75,6 +75,19 @@ class ReloadTests(LoggedTestCase):
         self.work()
         self.assertEqual(self.changes, [Configuration()])
 
+    def test_told(self) -> None:
+        """Who wants to know is told when a reading begins, and when it is over, good or bad."""
+        told: list[bool] = []
+        self.reload = Reload(self.read, self.change, self.in_thread, told.append)
+        self.reload()
+        self.assertEqual(told, [True])
+        self.work()
+        self.assertEqual(told, [True, False])
+        self.found = ConfigurationError(())
+        self.reload()
+        self.work()
+        self.assertEqual(told, [True, False] * 2)
+
     def test_mistakes(self) -> None:
         """A configuration with mistakes changes nothing, and the log names each."""
         self.found = ConfigurationError((Mistake("siprec.yaml", 3, "limits", "found soup"),))

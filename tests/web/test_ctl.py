@@ -18,6 +18,7 @@ from twisted_siprec.sip.events import Traced
 from twisted_siprec.web import bodies
 from twisted_siprec.web.ctl import Options, Refused, find, run, shown
 from twisted_siprec.web.records import CallRecords
+from twisted_siprec.web.token_hash import hashed
 
 
 def records() -> CallRecords:
@@ -219,6 +220,17 @@ class CtlTests(SynchronousTestCase):
             self.show("status", answer),
             ["uptime s       1.5", "draining       no", "calls offered  3"],
         )
+
+    def test_token(self) -> None:
+        """A token is made without a server, anew each time, with the hash that admits it."""
+        options = self.options("token")
+        made = [self.successResultOf(Deferred.fromCoroutine(run(options, self.ask))) for _ in "12"]
+        self.assertEqual(self.asked, [])
+        self.assertNotEqual(made[0]["token"], made[1]["token"])
+        self.assertRegex(made[0]["token"], r"^srs_[\w-]{43}$")
+        self.assertEqual(made[0]["hash"], hashed(made[0]["token"]))
+        text = shown(options, made[0], True)
+        self.assertEqual(text, f"token  {made[0]['token']}\nhash   {made[0]['hash']}")
 
 
 class TenantTableTests(SynchronousTestCase):

@@ -52,6 +52,7 @@ def series() -> dict[str, set[str]]:
         CallClosed("3f2a", "sbc", ACCOUNT),
     )
     metrics.web.labels("call", "200").inc()
+    metrics.web_refusals.labels("wrong_token").inc()
     found: dict[str, set[str]] = {"up": set()}
     for family in text_string_to_metric_families(metrics.text().decode()):
         for sample in family.samples:
@@ -127,7 +128,8 @@ class EtcTests(SynchronousTestCase):
             and not name.endswith(("_sum", "_count"))
             and name not in text
         }
-        self.assertEqual(unused, {"siprec_web_requests_total", "siprec_destination_frames_total"})
+        of_the_listener = {"siprec_web_requests_total", "siprec_web_refusals_total"}
+        self.assertEqual(unused, {*of_the_listener, "siprec_destination_frames_total"})
 
     def test_mistakes_are_seen(self) -> None:
         """The check itself would see a name or a label that is not there."""

@@ -15,13 +15,15 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.web_fakes import TOKEN, FakeServer, audio, connection, start
+from tests.web_fakes import TOKEN, FakeServer, Notes, audio, connection, make_gate, start
+from twisted_siprec.config.model import AccessToken, Role, Tenant, WebConfiguration
 from twisted_siprec.plan import Secret
 from twisted_siprec.web.api import API
 from twisted_siprec.web.feed import Feed
+from twisted_siprec.web.gate import Visitor
 from twisted_siprec.web.live_socket import LivePlace, live_resource
 from twisted_siprec.web.metrics import Metrics
-from twisted_siprec.web.permission import Keys, Tokens
+from twisted_siprec.web.origin import Origins
 from twisted_siprec.web.records import CallRecords
 from twisted_siprec.web.site import Root, make_site
 
@@ -55,16 +57,30 @@ class LiveSocketTests(SynchronousTestCase):
         metrics = Metrics(self.server)
         api = API(self.server, records, metrics, lambda: 1_000.0)
         feed = Feed(self.clock, lambda: 1_000.0, api, records, api.state)
-        self.patch(os, "environ", {"TOKEN": "secret", "EAR": "ear", "ACME": "a", "ACME_EAR": "ae"})
-        acme = Keys(Secret(environment="ACME"), Secret(environment="ACME_EAR"))
-        tokens = Tokens(Secret(environment="TOKEN"), Secret(environment="EAR"), (("acme", acme),))
+        self.patch(
+            os,
+            "environ",
+            {"TOKEN": "secret", "EAR": "ear", "ACME": "a", "ACME_EAR": "ae", "ANN": "ann"},
+        )
+        acme = Tenant(
+            "acme", token=Secret(environment="ACME"), listen_token=Secret(environment="ACME_EAR")
+        )
+        both = (Role.VIEW, Role.LISTEN)
+        web = WebConfiguration(
+            token=Secret(environment="TOKEN"),
+            listen_token=Secret(environment="EAR"),
+            tokens=(AccessToken("ann", both, Secret(environment="ANN")),),
+        )
+        self.notes = Notes()
+        self.gate = gate = make_gate(web, (acme,), self.clock, self.notes)
 
         def whose(id: str) -> str | None:
             record = records.find(id)
             return record.tenant if record is not None else None
 
-        place = LivePlace(self.clock, tokens, feed, self.server.tap, whose, 1_000)
-        root = Root(api, tokens, lambda operation, status: None, live_resource(place, "test"))
+        place = LivePlace(self.clock, gate, feed, self.server.tap, whose, 1_000)
+        live, origins = live_resource(place, "test"), Origins(loopback=True)
+        root = Root(api, gate, lambda operation, status: None, live, origins)
         self.protocol, _ = connection(make_site(root, 10, 1_000))
         self.transport = Transport()
         self.protocol.transport = None
@@ -118,7 +134,16 @@ class LiveSocketTests(SynchronousTestCase):
         """With the token a page is welcome, and sees the calls at once and every second."""
         self.server.begin()
         welcome, calls = self.greet()
-        self.assertEqual(welcome, {"type": "welcome", "listen": True, "tenant": None})
+        self.assertEqual(
+            welcome,
+            {
+                "type": "welcome",
+                "listen": True,
+                "tenant": None,
+                "name": "web.token",
+                "roles": ["metrics", "steer", "view"],
+            },
+        )
         self.assertEqual((calls["type"], calls["changed"][0]["id"]), ("calls", "3f2a"))
         self.clock.pump([0.1] * 10)
         self.assertEqual([each["type"] for each in self.messages()], ["calls"])
@@ -136,6 +161,25 @@ class LiveSocketTests(SynchronousTestCase):
             self.send(message)
             self.assertEqual(self.close_code(), 4401, message)
             self.leave()
+
+    def test_locked_out(self) -> None:
+        """After too many wrong tokens the address is told to wait, whatever it shows."""
+        for _ in range(10):
+            self.gate.admit(Role.VIEW, "wrong", Visitor("192.168.1.1"), "look")
+        self.send({"type": "hello", "token": "secret"})
+        self.assertEqual(self.close_code(), 4429)
+
+    def test_no_role(self) -> None:
+        """A token that may only listen opens no page."""
+        self.send({"type": "hello", "token": "ear"})
+        self.assertEqual(self.close_code(), 4401)
+
+    def test_foreign_page(self) -> None:
+        """A page of others, or a name of others, opens no WebSocket."""
+        for head in (b"Host: localhost\r\nOrigin: https://evil.example", b"Host: evil.example"):
+            protocol, transport = connection(self.protocol.factory)
+            protocol.dataReceived(HANDSHAKE.replace(b"Host: localhost", head))
+            self.assertIn(transport.value().split()[1], (b"403", b"421"))
 
     def test_no_hello(self) -> None:
         """A page that says nothing is closed, politely and then for good."""
@@ -222,6 +266,81 @@ class LiveSocketTests(SynchronousTestCase):
             self.assertEqual(refused["type"], "refused")
         self.hear()
         self.assertEqual((self.server.taps, self.frames()), ([], []))
+
+    def test_listen_by_own(self) -> None:
+        """A page whose own token is one for listening needs no other; it is told so."""
+        self.server.begin()
+        welcome, _ = self.greet("ann")
+        self.assertEqual(
+            (welcome["name"], welcome["roles"]), ("ann", ["listen", "metrics", "view"])
+        )
+        self.send({"type": "follow", "id": "3f2a"})
+        self.send({"type": "listen", "on": True, "token": None})
+        self.assertEqual(self.messages()[-1], {"type": "listening", "on": True})
+        self.hear()
+        self.assertEqual([opcode for opcode, _ in self.frames()], [TEXT, BINARY])
+
+    def test_listen_noted(self) -> None:
+        """Who came, who heard which call until when, and who was not let in, is noted."""
+        self.follow()
+        self.send({"type": "listen", "on": True, "token": "wrong"})
+        self.send({"type": "listen", "on": True, "token": "secret"})
+        self.send({"type": "listen", "on": True, "token": "ae"})
+        self.send({"type": "listen", "on": True, "token": "ear"})
+        self.send({"type": "listen", "on": False})
+        self.send({"type": "listen", "on": True, "token": "ear"})
+        self.leave()
+        self.assertEqual(
+            self.notes.lines,
+            [
+                ("web.token", "page", "look", "", "done"),
+                ("anybody", "page", "listen", "3f2a", "wrong token"),
+                ("web.token", "page", "listen", "3f2a", "refused: not listen"),
+                (
+                    "tenants.acme.listen_token",
+                    "page",
+                    "listen",
+                    "3f2a",
+                    "refused: another tenant's",
+                ),
+                ("web.listen_token", "page", "listen", "3f2a", "begun"),
+                ("web.listen_token", "page", "listen", "3f2a", "ended"),
+                ("web.listen_token", "page", "listen", "3f2a", "begun"),
+                ("web.listen_token", "page", "listen", "3f2a", "ended"),
+            ],
+        )
+
+    def pinged(self) -> None:
+        """The page is asked whether it is there, and it is."""
+        self.send(b"", PONG)
+        self.clock.advance(20)
+
+    def test_withdrawn(self) -> None:
+        """A page whose token holds no more is closed at the next ping."""
+        self.greet()
+        self.pinged()
+        self.assertIsNone(self.close_code())
+        os.environ["TOKEN"] = "newer"
+        self.pinged()
+        self.assertEqual(self.close_code(), 4401)
+
+    def test_listening_withdrawn(self) -> None:
+        """Who hears by a token that holds no more hears no more, and goes on looking."""
+        self.follow()
+        self.send({"type": "listen", "on": True, "token": "ear"})
+        os.environ["EAR"] = "newer"
+        self.frames()
+        self.pinged()
+        self.assertEqual(
+            self.messages()[-2:],
+            [
+                {"type": "listening", "on": False},
+                {"type": "refused", "detail": "the token for listening holds no more"},
+            ],
+        )
+        self.hear()
+        self.assertEqual([opcode for opcode, _ in self.frames()], [TEXT])
+        self.assertEqual(self.notes.lines[-1][-1], "ended")
 
     def test_listen_slow(self) -> None:
         """A connection that takes no more misses what it cannot take."""

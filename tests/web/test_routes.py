@@ -17,7 +17,6 @@ from twisted_siprec.report import ConsumerSaid
 from twisted_siprec.sip.events import Traced
 from twisted_siprec.web import bodies
 from twisted_siprec.web.api import API
-from twisted_siprec.web.permission import Permission
 from twisted_siprec.web.records import CallRecords
 from twisted_siprec.web.routes import ROUTES, find
 
@@ -58,13 +57,13 @@ class DescriptionTests(SynchronousTestCase):
     def test_routes(self) -> None:
         """It has exactly the routes, with their operations, parameters and permissions."""
         described = {
-            (method.upper(), path, operation["operationId"], operation.get("security") == [])
+            (method.upper(), path, operation["operationId"], self.roles(operation))
             for path, item in self.document["paths"].items()
             for method, operation in item.items()
             if method != "parameters"
         }
         routes = {
-            (route.method, route.path, route.operation, route.permission is Permission.NOTHING)
+            (route.method, route.path, route.operation, route.role and route.role.value)
             for route in ROUTES
         }
         self.assertEqual(described, routes)
@@ -72,18 +71,26 @@ class DescriptionTests(SynchronousTestCase):
             named = {each["name"] for each in item.get("parameters", ())}
             self.assertEqual(named, set(re.findall(r"{(\w+)}", path)), path)
 
+    def roles(self, operation: dict[str, Any]) -> str | None:
+        """The one role that an operation takes."""
+        for requirement in operation.get("security", self.document["security"]):
+            [role] = requirement["token"]
+            return str(role)
+        return None
+
     def test_operations(self) -> None:
         """Every operation is one of the API's."""
         for route in ROUTES:
             self.assertTrue(callable(getattr(API, route.operation)), route.operation)
 
     def test_unauthorized(self) -> None:
-        """Whatever needs the token can answer 401."""
+        """Whatever needs a token can answer 401, 403 and 429."""
         for path, item in self.document["paths"].items():
             for method, operation in item.items():
                 if method != "parameters":
                     open_to_all = operation.get("security") == []
-                    self.assertEqual("401" not in operation["responses"], open_to_all, path)
+                    for status in ("401", "403", "429"):
+                        self.assertEqual(status not in operation["responses"], open_to_all, path)
 
     def test_references(self) -> None:
         """Every schema that is referred to is there, and every one there is referred to."""

@@ -5,14 +5,18 @@ The web listener, from a request's octets to its response.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, Logger, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from tests.web_fakes import ACCOUNT, FakeServer, Response, ask, connection
+from tests.web_fakes import ACCOUNT, FakeServer, Notes, Response, ask, connection, make_gate
+from twisted_siprec.config.model import AccessToken, HashedToken, Role, WebConfiguration
 from twisted_siprec.net.calls.events import (
     CallClosed,
     CallForgotten,
@@ -22,11 +26,16 @@ from twisted_siprec.net.calls.events import (
 from twisted_siprec.plan import Secret
 from twisted_siprec.sip.events import Traced
 from twisted_siprec.web.api import API
+from twisted_siprec.web.gate import Gate
 from twisted_siprec.web.metrics import Metrics
+from twisted_siprec.web.origin import Origins
 from twisted_siprec.web.pages import PAGES
-from twisted_siprec.web.permission import Tokens
 from twisted_siprec.web.records import CallRecords
 from twisted_siprec.web.site import Root, make_site
+from twisted_siprec.web.token_hash import hashed
+
+VIEWER = AccessToken("vic", (Role.VIEW,), HashedToken(hashed("viewer")))
+SCRAPER = AccessToken("prom", (Role.METRICS,), HashedToken(hashed("scraper")))
 
 
 class SiteTests(SynchronousTestCase):
@@ -38,6 +47,9 @@ class SiteTests(SynchronousTestCase):
             file.write("secret\n")
         self.now = 1_000.0
         self.server = FakeServer()
+        self.clock = Clock()
+        self.notes = Notes()
+        self.refusals: list[str] = []
         self.records = CallRecords(lambda: self.now)
         self.metrics = Metrics(self.server)
         self.api = API(self.server, self.records, self.metrics, lambda: self.now)
@@ -45,9 +57,15 @@ class SiteTests(SynchronousTestCase):
         self.server.watch(self.records.happened)
         root = Root(
             self.api,
-            Tokens(Secret(file=path)),
+            make_gate(
+                WebConfiguration(token=Secret(file=path), tokens=(VIEWER, SCRAPER)),
+                clock=self.clock,
+                notes=self.notes,
+                count=self.refusals.append,
+            ),
             lambda operation, status: self.counted.append((operation, status)),
             Resource(),
+            Origins(frozenset({"rec.example.com"}), True),
         )
         self.site = make_site(root, connections=2, request_octets=1_000)
 
@@ -98,6 +116,115 @@ class SiteTests(SynchronousTestCase):
     def test_token_in_query(self) -> None:
         """A token in the address, where it would get into logs, is none."""
         self.assertEqual(self.ask("/api/v1/status?token=secret", token=None).status, 401)
+
+    def test_locked_out(self) -> None:
+        """Ten wrong tokens lock an address out for a minute, right tokens too; health goes on."""
+        for _ in range(10):
+            self.assertEqual(self.ask("/api/v1/calls", token="wrong").status, 401)
+        response = self.ask("/api/v1/calls")
+        self.assertEqual((response.status, response.headers["retry-after"]), (429, "60"))
+        self.assertEqual(response.reason, "Too Many Requests")
+        self.assertEqual(self.ask("/healthz", token=None).status, 200)
+        self.assertEqual(self.refusals, ["wrong_token"] * 10 + ["locked_out"])
+        self.clock.advance(59.5)
+        self.assertEqual(self.ask("/api/v1/calls").headers["retry-after"], "1")
+        self.clock.advance(0.5)
+        self.assertEqual(self.ask("/api/v1/calls").status, 200)
+
+    def test_no_token_is_no_guess(self) -> None:
+        """Who shows no token at all is not locked out."""
+        for _ in range(30):
+            self.ask("/api/v1/calls", token=None)
+        self.assertEqual(self.ask("/api/v1/calls").status, 200)
+        self.assertEqual((self.refusals, self.notes.lines), ([], []))
+
+    def test_lockout_logged(self) -> None:
+        """One line of the log says who is locked out, and nothing says the token."""
+        events: list[LogEvent] = []
+        self.patch(Gate, "_log", Logger("gate", observer=events.append))
+        for _ in range(15):
+            self.ask("/api/v1/calls", token="wrong")
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            ["web: 127.0.0.1 is locked out for 60 s: too many wrong tokens"],
+        )
+
+    def test_pace(self) -> None:
+        """A token has its requests a second, and so many at once; more are told to wait."""
+        statuses = [self.ask("/api/v1/calls").status for _ in range(101)]
+        self.assertEqual(statuses, [200] * 100 + [429])
+        self.assertEqual(self.ask("/api/v1/calls").headers["retry-after"], "1")
+        self.clock.advance(0.02)
+        self.assertEqual(self.ask("/api/v1/calls").status, 200)
+        self.assertEqual(self.refusals, ["pace", "pace"])
+
+    def test_audit(self) -> None:
+        """What is done is noted with who did it and what came of it; looking is not."""
+        self.server.begin()
+        self.ask("/api/v1/calls")
+        self.ask("/api/v1/calls/3f2a/hangup", "POST")
+        self.ask("/api/v1/calls/nope/pause", "POST")
+        self.ask("/api/v1/calls/3f2a/destinations", "POST", body=b'{"name": "qa"}')
+        self.ask("/api/v1/drain", "POST")
+        self.ask("/api/v1/drain", "POST", token="wrong")
+        self.ask("/api/v1/calls/3f2a/hangup", "POST", token="viewer")
+        self.assertEqual(
+            self.notes.lines,
+            [
+                ("web.token", "api", "hang_up", "3f2a", "202"),
+                ("web.token", "api", "pause", "nope", "404"),
+                ("web.token", "api", "copy", "3f2a qa", "202"),
+                ("web.token", "api", "drain", "", "202"),
+                ("anybody", "api", "drain", "", "wrong token"),
+                ("vic", "api", "hang_up", "3f2a", "refused: not steer"),
+            ],
+        )
+
+    def test_roles(self) -> None:
+        """A token does what its roles say, and is told which one is missing."""
+        self.server.begin()
+        for token, path, method, status in (
+            ("viewer", "/metrics", "GET", 200),
+            ("viewer", "/api/v1/calls/3f2a/sip", "GET", 200),
+            ("viewer", "/api/v1/calls/3f2a/hangup", "POST", 403),
+            ("viewer", "/api/v1/calls/3f2a/streams/0", "DELETE", 403),
+            ("viewer", "/api/v1/calls/3f2a/destinations/qa", "DELETE", 403),
+            ("viewer", "/api/v1/drain", "POST", 403),
+            ("viewer", "/api/v1/traces", "GET", 200),
+            ("viewer", "/api/v1/traces", "POST", 403),
+            ("scraper", "/metrics", "GET", 200),
+            ("scraper", "/api/v1/status", "GET", 403),
+            ("scraper", "/api/v1/calls", "GET", 403),
+            ("scraper", "/api/v1/calls/3f2a/pause", "POST", 403),
+            ("secret", "/api/v1/calls/3f2a/pause", "POST", 202),
+        ):
+            response = self.ask(path, method, token=token)
+            self.assertEqual(response.status, status, (token, path))
+        detail = self.ask("/api/v1/drain", "POST", token="viewer").json["detail"]
+        self.assertEqual(detail, "this takes a token with the role steer")
+        self.assertEqual(self.server.told, [("pause", "3f2a")])
+        self.assertFalse(self.server.counters["draining"])
+
+    def test_foreign_name(self) -> None:
+        """On loopback a browser that was led here by another's name is turned away."""
+        for host in ("evil.example", "evil.example:8080", "[", "localhost.evil.example", ""):
+            self.assertEqual(self.ask("/api/v1/calls", host=host).status, 421, host)
+            self.assertEqual(self.ask("/", host=host).status, 421, host)
+        for host in ("localhost", "127.0.0.1:8080", "[::1]:8080", "REC.example.com", "192.0.2.1"):
+            self.assertEqual(self.ask("/api/v1/calls", host=host).status, 200, host)
+        self.assertEqual(self.refusals, ["host"] * 10)
+
+    def test_foreign_page(self) -> None:
+        """A page of others changes nothing, even with the token."""
+        for origin in ("https://evil.example", "null", "http://localhost:3000", "x", ""):
+            response = self.ask("/api/v1/drain", "POST", headers=(f"Origin: {origin}",))
+            self.assertEqual(response.status, 403, origin)
+        self.assertFalse(self.server.counters["draining"])
+        self.assertEqual(self.refusals, ["origin"] * 5)
+        for origin in ("http://localhost:8080", "https://rec.example.com"):
+            response = self.ask("/api/v1/drain", "POST", headers=(f"Origin: {origin}",))
+            self.assertEqual(response.status, 202, origin)
+        self.assertNotIn("access-control-allow-origin", response.headers)
 
     # --- what is answered --------------------------------------------------------------
 
@@ -284,6 +411,13 @@ class SiteTests(SynchronousTestCase):
             self.assertEqual(response.status, 200, path)
             self.assertEqual(response.headers["content-type"], content_type)
 
+    def test_nothing_inline(self) -> None:
+        """The page has no script, style or handler in its text, which its policy forbids."""
+        page = self.ask("/", token=None).body.decode()
+        self.assertIsNone(re.search(r"<style|\sstyle=|\son\w+=|javascript:", page))
+        for script in re.findall(r"<script[^>]*>[^<]*</script>", page):
+            self.assertRegex(script, r'^<script type="module" src="/[^"]+"></script>$')
+
     def test_headers(self) -> None:
         """Nothing is loaded from elsewhere, framed, guessed or kept, errors included."""
         for path in ("/", "/healthz", "/nowhere"):
@@ -291,6 +425,9 @@ class SiteTests(SynchronousTestCase):
             self.assertIn("default-src 'none'", headers["content-security-policy"])
             self.assertIn("frame-ancestors 'none'", headers["content-security-policy"])
             self.assertEqual(headers["x-content-type-options"], "nosniff")
+            self.assertEqual(headers["x-frame-options"], "DENY")
+            self.assertEqual(headers["referrer-policy"], "no-referrer")
+            self.assertNotIn("unsafe", headers["content-security-policy"])
             self.assertEqual(headers["cache-control"], "no-store")
             self.assertEqual(headers["server"], "twisted-siprec")
 

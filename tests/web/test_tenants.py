@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from tests.web_fakes import ACCOUNT, FakeServer, Response, ask
+from tests.web_fakes import ACCOUNT, FakeServer, Response, ask, make_gate
+from twisted_siprec.config.model import Role, Tenant, WebConfiguration
 from twisted_siprec.net.calls.calls import Copying
 from twisted_siprec.net.calls.events import (
     CallClosed,
@@ -25,11 +26,13 @@ from twisted_siprec.web import bodies
 from twisted_siprec.web.api import API
 from twisted_siprec.web.feed import Feed, Viewer
 from twisted_siprec.web.metrics import Metrics
-from twisted_siprec.web.permission import EVERYTHING, Access, Keys, Permission, Tokens
+from twisted_siprec.web.permission import EVERYTHING, Access, Tokens, holders
 from twisted_siprec.web.records import CallRecords
 from twisted_siprec.web.site import Root, make_site
 
 ACME = Access("acme")
+WEB = WebConfiguration(token=Secret(environment="ALL"))
+OPERATOR = Access(None, "web.token", frozenset({Role.STEER, Role.VIEW, Role.METRICS}))
 OF_ACME = "a"
 
 
@@ -38,19 +41,22 @@ class TokensTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.patch(os, "environ", {"ALL": "all", "ACME": "a", "EAR": "ear", "GLOBEX": "g"})
-        acme = Keys(Secret(environment="ACME"), Secret(environment="EAR"))
-        globex = Keys(Secret(environment="GLOBEX"))
-        self.tokens = Tokens(Secret(environment="ALL"), None, (("acme", acme), ("globex", globex)))
+        acme = Tenant(
+            "acme", token=Secret(environment="ACME"), listen_token=Secret(environment="EAR")
+        )
+        globex = Tenant("globex", token=Secret(environment="GLOBEX"))
+        self.tokens = Tokens(holders(WEB, (acme, globex)))
 
     def test_access(self) -> None:
         """A token is good for the calls of its tenant, and for what it is a token for."""
-        access = self.tokens.access
-        self.assertEqual(access(Permission.OPERATE, "all"), EVERYTHING)
-        self.assertEqual(access(Permission.OPERATE, "a"), ACME)
-        self.assertEqual(access(Permission.LISTEN, "ear"), ACME)
-        self.assertIsNone(access(Permission.OPERATE, "ear"))
-        self.assertIsNone(access(Permission.LISTEN, "g"))
-        self.assertIsNone(access(Permission.OPERATE, "wrong"))
+        tenants = {"all": None, "a": "acme", "ear": "acme", "g": "globex"}
+        for token, tenant in tenants.items():
+            access = self.tokens.access(Role.VIEW, token)
+            assert access is not None
+            self.assertEqual(access.tenant, tenant)
+            self.assertEqual(access.may(Role.STEER), token != "ear", token)
+            self.assertEqual(access.may(Role.LISTEN), token == "ear", token)
+        self.assertIsNone(self.tokens.access(Role.VIEW, "wrong"))
 
     def test_sees(self) -> None:
         """A tenant sees its own calls; the operator sees all, and those of nobody."""
@@ -62,22 +68,20 @@ class TokensTests(SynchronousTestCase):
     def test_configured(self) -> None:
         """Who may be listened to by somebody."""
         configured = self.tokens.configured
-        self.assertTrue(configured(Permission.LISTEN, ACME))
-        self.assertFalse(configured(Permission.LISTEN, Access("globex")))
-        self.assertTrue(configured(Permission.LISTEN))
+        self.assertTrue(configured(Role.LISTEN, ACME))
+        self.assertFalse(configured(Role.LISTEN, Access("globex")))
+        self.assertTrue(configured(Role.LISTEN))
 
     def test_change(self) -> None:
         """Other tokens hold at once."""
-        self.tokens.change(Secret(environment="GLOBEX"))
-        self.assertIsNone(self.tokens.access(Permission.OPERATE, "a"))
-        self.assertEqual(self.tokens.access(Permission.OPERATE, "g"), EVERYTHING)
+        self.tokens.change(holders(WebConfiguration(token=Secret(environment="GLOBEX"))))
+        self.assertIsNone(self.tokens.access(Role.VIEW, "a"))
+        self.assertEqual(self.tokens.access(Role.VIEW, "g"), OPERATOR)
 
     def test_same_token(self) -> None:
         """A token that a tenant shares with the operator is the operator's."""
-        self.tokens.change(
-            Secret(environment="ALL"), None, (("acme", Keys(Secret(environment="ALL"))),)
-        )
-        self.assertEqual(self.tokens.access(Permission.OPERATE, "all"), EVERYTHING)
+        self.tokens.change(holders(WEB, (Tenant("acme", token=Secret(environment="ALL")),)))
+        self.assertEqual(self.tokens.access(Role.VIEW, "all"), OPERATOR)
 
 
 class TenantSiteTests(SynchronousTestCase):
@@ -91,10 +95,8 @@ class TenantSiteTests(SynchronousTestCase):
         api = API(self.server, self.records, self.metrics, lambda: 1_000.0)
         self.server.watch(self.records.happened)
         self.server.watch(self.metrics.happened)
-        tokens = Tokens(
-            Secret(environment="ALL"), None, (("acme", Keys(Secret(environment="ACME"))),)
-        )
-        self.site = make_site(Root(api, tokens, lambda *_: None, Resource()), 2, 1_000)
+        gate = make_gate(WEB, (Tenant("acme", token=Secret(environment="ACME")),))
+        self.site = make_site(Root(api, gate, lambda *_: None, Resource()), 2, 1_000)
         self.server.begin(tenant="acme", id="aaaa")
         self.server.begin(tenant="globex", id="bbbb")
         self.server.begin(id="cccc")

@@ -12,14 +12,14 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from tests.web_fakes import FakeServer, Response, ask
+from tests.web_fakes import FakeServer, Response, ask, make_gate
+from twisted_siprec.config.model import Tenant, WebConfiguration
 from twisted_siprec.net.sip.trace import TooManyTraces
 from twisted_siprec.net.traces.shelf import Kept
 from twisted_siprec.plan import Secret
 from twisted_siprec.web.api import API
 from twisted_siprec.web.ctl_view import table
 from twisted_siprec.web.metrics import Metrics
-from twisted_siprec.web.permission import Keys, Tokens
 from twisted_siprec.web.records import CallRecords
 from twisted_siprec.web.site import Root, make_site
 
@@ -47,14 +47,14 @@ class TracingTests(SynchronousTestCase):
             tokens.append(Secret(file=str(path)))
         self.server = FakeServer()
         self.flights: FakeFlights | None = FakeFlights()
-        self.tokens = Tokens(tokens[0], None, (("blue", Keys(tokens[1])),))
+        self.gate = make_gate(WebConfiguration(token=tokens[0]), (Tenant("blue", token=tokens[1]),))
 
     def ask(self, path: str, method: str = "GET", **options: Any) -> Response:
         records = CallRecords(lambda: 1_000.0)
         api = API(self.server, records, Metrics(self.server), lambda: 1_000.0, self.flights)
         self.server.watch(records.happened)
         self.server.begin()
-        root = Root(api, self.tokens, lambda operation, status: None, Resource())
+        root = Root(api, self.gate, lambda operation, status: None, Resource())
         return ask(make_site(root, 2, 1_000), path, method, **options)
 
     def test_packets(self) -> None:

@@ -28,7 +28,7 @@ LIVE = (
 """The keys that take effect without a restart; a listener's ``tls`` does too, and of the
 web listener what :data:`WEB` names."""
 
-WEB = ("token", "listen_token", "certificate", "key")
+WEB = ("token", "listen_token", "tokens", "certificate", "key")
 
 
 def running(before: Configuration, after: Configuration) -> Configuration:
@@ -46,7 +46,7 @@ def _with_secrets(before: WebConfiguration, after: WebConfiguration) -> WebConfi
     """The same web listener, with the tokens and the certificate that it is to have."""
     if not (before.enabled and after.enabled):
         return before
-    web = replace(before, token=after.token, listen_token=after.listen_token)
+    web = replace(before, token=after.token, listen_token=after.listen_token, tokens=after.tokens)
     if before.certificate is None or after.certificate is None:
         # From http to https is another listener.
         return web

@@ -5,7 +5,7 @@ From a file to a :class:`~.model.Configuration`, or to all of its mistakes.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
@@ -16,7 +16,7 @@ from ..sip.events import Transport
 from .delivery import DESTINATIONS
 from .document import LONGEST_DOCUMENT, Document, Place, suggestion
 from .mistakes import ConfigurationError, Mistake, Unreadable
-from .model import LOOPBACK, Configuration, Listener, Source
+from .model import LOOPBACK, AccessToken, Configuration, Listener, Source, Webhook
 from .routes import read_routes, references
 from .schema import SECTIONS as CORE_SECTIONS
 from .services import SERVICES
@@ -95,19 +95,22 @@ def _read(root: Place) -> Configuration:
     check_recorded_sources(configuration, root)
     configuration = _with_routes(configuration, given)
     named_tenants = names_of_tenants(given["tenants"]) if "tenants" in given else ()
-    _check_webhooks(configuration, named_tenants, root)
+    _check_of_tenants("webhooks", configuration.webhooks, named_tenants, root)
+    _check_of_tenants("web.tokens", configuration.web.tokens, named_tenants, root)
     return _with_spool(configuration, root)
 
 
-def _check_webhooks(configuration: Configuration, tenants: tuple[str, ...], root: Place) -> None:
-    """Note webhooks of tenants that are none."""
+def _check_of_tenants(
+    key: str, each_of: Sequence[Webhook | AccessToken], tenants: tuple[str, ...], root: Place
+) -> None:
+    """Note what is of tenants that are none."""
     names = list(tenants)
-    for index, webhook in enumerate(configuration.webhooks):
-        if webhook.tenant and webhook.tenant not in names:
-            expected = suggestion(webhook.tenant, names) if names else "tenants with it"
+    for index, each in enumerate(each_of):
+        if each.tenant and each.tenant not in names:
+            expected = suggestion(each.tenant, names) if names else "tenants with it"
             root.document.note(
-                f"webhooks[{index}].tenant",
-                f'found "{webhook.tenant}", which is no tenant, expected {expected}',
+                f"{key}[{index}].tenant",
+                f'found "{each.tenant}", which is no tenant, expected {expected}',
             )
 
 

@@ -18,11 +18,16 @@ from ..routing.tenants import Tenants
 from ..sdp.crypto import Secrecy
 from .operating import (
     RECORD_FIELDS,
+    WEBHOOK_CHOICES,
     WEBHOOK_EVENTS,
+    AccessToken,
+    AuditConfiguration,
+    HashedToken,
     Level,
     LogConfiguration,
     ManholeConfiguration,
     RecordsConfiguration,
+    Role,
     WebConfiguration,
     Webhook,
     WebhookStore,
@@ -51,7 +56,10 @@ __all__ = [
     "RECORDINGS",
     "RECORD_FIELDS",
     "SIP",
+    "WEBHOOK_CHOICES",
     "WEBHOOK_EVENTS",
+    "AccessToken",
+    "AuditConfiguration",
     "CallLimits",
     "ClientCertificates",
     "Configuration",
@@ -59,6 +67,7 @@ __all__ = [
     "Digest",
     "DigestUsers",
     "FlightRecorder",
+    "HashedToken",
     "HomerConfiguration",
     "Level",
     "Listener",
@@ -69,6 +78,7 @@ __all__ = [
     "NonSIPREC",
     "PeerCredentials",
     "RecordsConfiguration",
+    "Role",
     "ServerTLS",
     "Source",
     "SourceLimits",
@@ -188,6 +198,7 @@ class Configuration:
     spool: SpoolConfiguration = field(default_factory=SpoolConfiguration)
     manhole: ManholeConfiguration = field(default_factory=ManholeConfiguration)
     web: WebConfiguration = field(default_factory=WebConfiguration)
+    audit: AuditConfiguration = field(default_factory=AuditConfiguration)
     webhooks: tuple[Webhook, ...] = ()
     webhook_queue: WebhookStore = field(default_factory=WebhookStore)
     records: RecordsConfiguration = field(default_factory=RecordsConfiguration)

@@ -23,6 +23,46 @@ class ManholeConfiguration:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditConfiguration:
+    """What operators did, and whom they listened to."""
+
+    file: str | None = None
+    "One JSON object a line, besides the log; relative to the working directory."
+
+
+class Role(Enum):
+    """What a token of the web listener lets somebody do."""
+
+    METRICS = "metrics"
+    "Numbers for Prometheus, in which nobody is named."
+    VIEW = "view"
+    "Look at calls, their SIP messages and their metadata; and metrics."
+    STEER = "steer"
+    "End, pause and copy calls, drop streams, drain, trace; and view."
+    LISTEN = "listen"
+    "Hear calls; it includes nothing else."
+
+
+@dataclass(frozen=True, slots=True)
+class HashedToken:
+    """A token of which we know the hash alone: whoever reads it here cannot use it."""
+
+    hash: str = field(repr=False)
+    "``sha256$`` and 64 hexadecimal digits, as ``siprecctl token`` makes them."
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A token of the web listener with a name, by which the audit log knows its holder."""
+
+    name: str
+    roles: tuple[Role, ...]
+    token: Secret | HashedToken
+    tenant: str = ""
+    "It is for the calls of this one only; empty for all."
+
+
+@dataclass(frozen=True, slots=True)
 class WebConfiguration:
     """The web listener: metrics, health, the API and the live page."""
 
@@ -30,10 +70,19 @@ class WebConfiguration:
     address: str = "127.0.0.1"
     port: int = 8080
     "0 for any free one, in trials."
-    token: Secret | None = None
-    "What everything but health wants to see. There is no listener without one."
-    listen_token: Secret | None = None
-    "What listening to a call wants to see besides; nobody can listen without one."
+    token: Secret | HashedToken | None = None
+    "Views and steers. There is no listener without one, or one of :attr:`tokens`."
+    listen_token: Secret | HashedToken | None = None
+    "What listening to a call wants to see besides."
+    tokens: tuple[AccessToken, ...] = ()
+    "Further ones, each with a name and roles."
+    hosts: tuple[str, ...] = ()
+    "Names by which browsers may come; empty for any, and on loopback for none but localhost."
+    wrong_tokens: int = 10
+    "So many from one address within :attr:`lockout_s`, and it is locked out; 0 for never."
+    lockout_s: float = 60.0
+    requests_per_second: float = 50.0
+    "By one token, twice as many at a burst; 0 for no limit."
     certificate: str | None = None
     "Our certificate chain, PEM, for https and wss."
     key: str | None = None
@@ -60,7 +109,10 @@ WEBHOOK_EVENTS = (
     "destination.down",
     "destination.up",
 )
-"All that webhooks can be told."
+"What webhooks are told where nothing was chosen."
+
+WEBHOOK_CHOICES = (*WEBHOOK_EVENTS, "consumer.said")
+"All that they can be told: what consumers hear in calls, to those only who ask for it."
 
 
 @dataclass(frozen=True, slots=True)

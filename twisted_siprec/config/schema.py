@@ -17,10 +17,11 @@ from ..siprec.hidden import FIELDS
 from .document import Place
 from .model import CallLimits, MediaConfiguration, SpoolConfiguration, Stopping
 from .names import FIELD_NAME, HEADER_NAME
-from .operating import Level, LogConfiguration, ManholeConfiguration, WebConfiguration
+from .operating import Level, LogConfiguration, ManholeConfiguration
 from .readers import Choice, Flag, ListOf, Number, Reader, Section, Text, Whole, choice_of
 from .signalling_schema import SIP_SECTION, SOURCES, UNKNOWN
 from .values import HostAndPort, IPAddress, ReadableFile, SecretOf, check_certificate
+from .web_schema import AUDIT, WEB
 
 
 class _PortRange:
@@ -140,40 +141,6 @@ MANHOLE = Section(
 )
 
 
-def _web(certificate: str | None = None, key: str | None = None, **values: Any) -> WebConfiguration:
-    """The web listener; the key is in the certificate's file where it is not given."""
-    return WebConfiguration(certificate=certificate, key=key or certificate, **values)
-
-
-def _check_web(web: WebConfiguration, place: Place) -> None:
-    if web.enabled and web.token is None:
-        place.fail("the key token, as enabled is true", "none")
-    if web.certificate is not None and web.key is not None:
-        check_certificate(place, "certificate", web.certificate, web.key)
-    elif web.key is not None:
-        place.fail("the key certificate, as there is a key", "none")
-
-
-WEB = Section(
-    _web,
-    {
-        "enabled": Flag(),
-        "address": IPAddress(),
-        "port": Whole(0, 65_535),
-        "token": SecretOf(),
-        "listen_token": SecretOf(),
-        "certificate": ReadableFile("a PEM certificate"),
-        "key": ReadableFile("a PEM private key"),
-        "connections": Whole(1, 10_000),
-        "request_octets": Whole(1_024, 1_048_576, "octets"),
-        "history_calls": Whole(0, 100_000),
-        "moments_per_call": Whole(10, 10_000),
-        "trace_octets_per_call": Whole(0, 16_777_216, "octets"),
-        "waveform_calls": Whole(0, 10_000),
-    },
-    check=_check_web,
-)
-
 LOG = Section(LogConfiguration, {"json": Flag(), "level": choice_of(Level)})
 
 
@@ -202,6 +169,7 @@ SECTIONS: dict[str, Reader[Any]] = {
     "spool": SPOOL,
     "manhole": MANHOLE,
     "web": WEB,
+    "audit": AUDIT,
     "log": LOG,
     "workers": _Workers(),
 }

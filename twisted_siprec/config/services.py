@@ -16,7 +16,7 @@ from .delivery import CLIENT_TLS, HEADERS
 from .document import Place
 from .model import (
     RECORD_FIELDS,
-    WEBHOOK_EVENTS,
+    WEBHOOK_CHOICES,
     RecordsConfiguration,
     Webhook,
     WebhookStore,
@@ -76,7 +76,7 @@ WEBHOOK = Section(
         "name": NAME,
         "url": HTTPURL(),
         "events": ListOf(
-            Choice({name: name for name in WEBHOOK_EVENTS}), lone=True, distinct=True, some=True
+            Choice({name: name for name in WEBHOOK_CHOICES}), lone=True, distinct=True, some=True
         ),
         "secret": SecretOf(),
         "bearer": SecretOf(),

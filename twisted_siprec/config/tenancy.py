@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ..plan import Destination, Secret
 from ..routing.rules import Condition, Router, Rule
 from ..routing.tenants import Quota, Tenancy
+from .operating import HashedToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,9 @@ class Tenant:
     match: tuple[Condition, ...] = ()
     "Which calls are its own; none where routes alone say it."
     limits: Quota = field(default_factory=Quota)
-    token: Secret | None = None
+    token: Secret | HashedToken | None = None
     "Shows and steers its calls, and no others, by the web listener."
-    listen_token: Secret | None = None
+    listen_token: Secret | HashedToken | None = None
     destinations: tuple[Destination, ...] = ()
     "Where its calls go that no route of its own takes."
     routes: tuple[Rule, ...] = ()

@@ -16,7 +16,7 @@ from .names import NAME
 from .readers import Choice, ListOf, Number, Section, Whole
 from .routes import match_section, read_routes, references
 from .tenancy import Tenant
-from .values import SecretOf
+from .web_schema import TokenOf
 
 QUOTA = Section(
     Quota,
@@ -45,8 +45,8 @@ def tenant_section(
             "name": NAME,
             "match": match_section(sources),
             "limits": QUOTA,
-            "token": SecretOf(),
-            "listen_token": SecretOf(),
+            "token": TokenOf(),
+            "listen_token": TokenOf(),
             "destinations": named,
             "routes": _Routes(destinations, sources),
             "copies": named,

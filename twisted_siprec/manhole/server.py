@@ -6,7 +6,11 @@ configured otherwise.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.application.internet import StreamServerEndpointService
@@ -14,9 +18,10 @@ from twisted.conch.checkers import IAuthorizedKeysDB, SSHPublicKeyChecker, readA
 from twisted.conch.insults.insults import ServerProtocol
 from twisted.conch.interfaces import IConchUser
 from twisted.conch.manhole import ColoredManhole
-from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm, TerminalSession
-from twisted.conch.ssh.keys import BadKeyError, Key
+from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm, TerminalSession, TerminalUser
+from twisted.conch.ssh.keys import BadKeyError, FingerprintFormats, Key
 from twisted.cred.portal import IRealm, Portal
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorTCP
@@ -25,6 +30,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..config.model import ManholeConfiguration
+from ..net.audit import Actor, Audit
 from ..net.calls.calls import Recorder
 from .console import Console, Word
 
@@ -57,25 +63,87 @@ class AuthorizedKeys:
             )
             return []
 
+    def name(self, blob: bytes) -> str:
+        """What an authorized key is called: its comment in the file, and its fingerprint."""
+        key = Key.fromString(blob)
+        print_: str = key.fingerprint(FingerprintFormats.SHA256_BASE64)
+        return f"{self._comment(key)} SHA256:{print_}".strip()
+
+    def _comment(self, key: Key) -> str:
+        octets = b64encode(key.blob())
+        try:
+            with open(self._path, "rb") as file:
+                lines = file.readlines()
+        except OSError:
+            return ""
+        for line in lines:
+            _, found, comment = line.partition(octets)
+            if found:
+                return comment.decode("utf-8", "replace").strip()
+        return ""
+
+
+class NamingChecker(SSHPublicKeyChecker):
+    """
+    Checks keys as Conch does, and calls whoever is let in by the key: the user name is
+    of the client's choosing.
+    """
+
+    def __init__(self, keys: AuthorizedKeys) -> None:
+        super().__init__(keys)
+        self._keys = keys
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[bytes]:
+        """The name of the key."""
+
+        def name(user: bytes) -> bytes:
+            return self._keys.name(credentials.blob).encode()
+
+        checked: Deferred[bytes] = super().requestAvatarId(credentials)  # type: ignore[no-untyped-call]
+        return checked.addCallback(name)
+
+
+class Operator(TerminalUser):
+    """Somebody who has logged in."""
+
+    def __init__(self, original: object, avatarId: bytes) -> None:
+        super().__init__(original, avatarId)  # type: ignore[no-untyped-call]
+        self.name = avatarId.decode("utf-8", "replace")
+
 
 class OperatorTerminal(ColoredManhole):
     """One operator's prompt."""
 
     _log = Logger()
 
-    def __init__(self, recorder: Recorder, words: Sequence[Word] = ()) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        words: Sequence[Word] = (),
+        note: Callable[[str, str], None] = lambda did, subject: None,
+    ) -> None:
+        """:param note: puts into the audit log what is done, and to what."""
         self.console = Console(recorder, self._show, words)
+        self._note = note
         super().__init__(self.console.namespace)  # type: ignore[no-untyped-call]
 
     def connectionMade(self) -> None:
         super().connectionMade()  # type: ignore[no-untyped-call]
         self._log.info("manhole: an operator has logged in")
+        self._note("log in", "")
         self._show(repr(self.console.help()))
 
     def connectionLost(self, reason: Failure) -> None:
         self.console.close()
         self._log.info("manhole: an operator has logged out")
+        self._note("log out", "")
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def lineReceived(self, line: bytes) -> None:
+        """A line was typed. It is noted before it is run: it may be the last."""
+        if line.strip():
+            self._note("type", line.decode("utf-8", "replace"))
+        super().lineReceived(line)  # type: ignore[no-untyped-call]
 
     def _show(self, text: str) -> None:
         """
@@ -96,8 +164,12 @@ class OperatorSession(TerminalSession):
     _terminal: ServerProtocol | None = None
 
     def openShell(self, proto: object) -> None:
-        self._terminal = self.chainedProtocolFactory()  # type: ignore[no-untyped-call]
-        user = IConchUser(self.original)
+        user: Any = IConchUser(self.original)
+        peer = user.conn.transport.transport.getPeer()
+        operator = Actor(user.name, str(getattr(peer, "host", "?")), "console")
+        # A class for Conch; the method of our realm for us.
+        make: Any = self.chainedProtocolFactory
+        self._terminal = make(operator)
         self.transportFactory(  # type: ignore[no-untyped-call]
             proto, self._terminal, user, self.width, self.height
         )
@@ -121,29 +193,37 @@ class OperatorSession(TerminalSession):
 class OperatorRealm(TerminalRealm):
     """Gives everyone who is let in a prompt of their own."""
 
+    userFactory = Operator
     sessionFactory = OperatorSession
 
-    def __init__(self, recorder: Recorder, words: Sequence[Word] = ()) -> None:
+    def __init__(self, recorder: Recorder, words: Sequence[Word], audit: Audit) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._recorder = recorder
         self._words = words
+        self._audit = audit
 
     # A class there, of which nothing is asked but to be called.
-    def chainedProtocolFactory(self) -> ServerProtocol:  # type: ignore[override]
+    def chainedProtocolFactory(self, operator: Actor) -> ServerProtocol:  # type: ignore[override]
         """The terminal of one operator."""
-        return ServerProtocol(OperatorTerminal, self._recorder, self._words)
+        note = partial(self._audit.note, operator)
+        return ServerProtocol(OperatorTerminal, self._recorder, self._words, note)
 
 
 def make_factory(
-    settings: ManholeConfiguration, recorder: Recorder, words: Sequence[Word] = ()
+    settings: ManholeConfiguration,
+    recorder: Recorder,
+    words: Sequence[Word] = (),
+    audit: Audit | None = None,
 ) -> ConchFactory:
     """
     The SSH server. Its host key is made where it is missing.
 
+    :param audit: where it is noted what is typed; the log alone where it is not given.
     :raises HostKeyError: where it is neither there nor can be made.
     """
-    checker = SSHPublicKeyChecker(AuthorizedKeys(settings.authorized_keys or os.devnull))
-    factory = ConchFactory(Portal(OperatorRealm(recorder, words), [checker]))
+    checker = NamingChecker(AuthorizedKeys(settings.authorized_keys or os.devnull))
+    realm = OperatorRealm(recorder, words, audit or Audit(time.time))
+    factory = ConchFactory(Portal(realm, [checker]))
     key = host_key(settings.host_key)
     # Conch's annotations say bytes and mean keys.
     factory.publicKeys = {b"ssh-ed25519": key.public()}
@@ -160,6 +240,7 @@ class ManholeService(StreamServerEndpointService):
         recorder: Recorder,
         reactor: IReactorTCP,
         words: Sequence[Word] = (),
+        audit: Audit | None = None,
     ) -> None:
         address, port = settings.listen
         endpoint_class = TCP6ServerEndpoint if ":" in address else TCP4ServerEndpoint
@@ -169,11 +250,12 @@ class ManholeService(StreamServerEndpointService):
         self._settings = settings
         self._recorder = recorder
         self._words = words
+        self._audit = audit
 
     def privilegedStartService(self) -> None:
         """Make the SSH server, and listen."""
         if self.factory is None:
-            self.factory = make_factory(self._settings, self._recorder, self._words)
+            self.factory = make_factory(self._settings, self._recorder, self._words, self._audit)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
 
 

@@ -41,6 +41,12 @@ class Asked:
     body: bytes = b""
     access: Access = EVERYTHING
 
+    @property
+    def subject(self) -> str:
+        """What it is about, in words: the call, and what else is named."""
+        words = (*self.parameters.values(), _name(self.body) or "")
+        return " ".join(word for word in words if word)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -138,7 +144,7 @@ class API:
             "tenant": access.tenant,
             "calls": len(calls),
             "draining": draining,
-            "counters": counters if access == EVERYTHING else {},
+            "counters": counters if access.tenant is None else {},
         }
 
     def drain(self, asked: Asked) -> Answer:
@@ -186,7 +192,7 @@ class API:
         if record is None:
             return _no_call()
         packets = None
-        if self._flights is not None and asked.access == EVERYTHING:
+        if self._flights is not None and asked.access.tenant is None:
             packets = self._flights.path(record.id)
         return answer(bodies.call(record, self.streams(record), self._wall(), packets))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +20,9 @@ from twisted.python import usage
 from twisted.web.client import ResponseFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 
+from .. import __version__
 from . import ctl_view as view
+from .token_hash import hashed, new_token
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 TIMEOUT_S = 10
@@ -135,6 +138,7 @@ class Options(usage.Options):
         ["packets", None, NoOptions, "The calls that are in files as packets."],
         ["trace", None, TraceOptions, "Log SIP messages, or no more: trace on SOURCE."],
         ["drain", None, NoOptions, "Take no new call; those in progress go on."],
+        ["token", None, NoOptions, "Make a token and its hash; no server is asked."],
         ["status", None, NoOptions, "The server as a whole."],
         ["health", None, NoOptions, "Whether it is there."],
         ["ready", None, NoOptions, "Whether it takes new calls."],
@@ -165,6 +169,9 @@ async def run(options: Options, ask: Ask) -> Any:
     """Do what the command says. The result is the answer of the API."""
     command, given = options.subCommand, options.subOptions
     match command:
+        case "token":
+            token = new_token(secrets.token_bytes)
+            return {"token": token, "hash": hashed(token)}
         case "calls":
             return await ask("GET", f"/api/v1/calls?{urlencode({'q': given['search']})}")
         case "history":
@@ -228,7 +235,9 @@ def asker(reactor: Any, url: str, token: str) -> Ask:
     """Asks the server at a URL."""
 
     async def ask(method: str, path: str, body: bytes | None) -> Any:
-        headers = Headers({"Authorization": [f"Bearer {token}"]} if token else {})
+        headers = Headers({"User-Agent": [f"siprecctl/{__version__}"]})
+        if token:
+            headers.setRawHeaders("Authorization", [f"Bearer {token}"])
         if body is not None:
             headers.setRawHeaders("Content-Type", ["application/json"])
         try:

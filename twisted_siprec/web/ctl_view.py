@@ -29,6 +29,8 @@ def table(command: str, answer: dict[str, Any]) -> str:
             return "\n".join(answer["traces"]) or "nothing is traced"
         case "sip":
             return _ladder(answer)
+        case "token":
+            return f"token  {answer['token']}\nhash   {answer['hash']}"
         case "status":
             return _status(answer)
         case _:

@@ -3,8 +3,8 @@ The WebSocket of the live page. A browser cannot put a token into the handshake,
 so the first message has it: ``{"type": "hello", "token": "…"}``.
 
 After that the page may send ``follow`` (an id, or null), and for that call
-``meter`` (``on``) for its levels and ``listen`` (``on``, and the ``token`` for
-listening) for its audio. It gets ``welcome``, ``calls``, ``call``, ``levels``,
+``meter`` (``on``) for its levels and ``listen`` (``on``, and a ``token`` for listening
+unless its own is one) for its audio. It gets ``welcome``, ``calls``, ``call``, ``levels``,
 ``listening`` and ``refused``, and audio as binary messages; see :mod:`~.feed` and
 :mod:`~.monitor`.
 """
@@ -22,11 +22,14 @@ from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, 
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from ..config.model import Role
 from ..net.media.outlet import Tap
 from . import bodies
 from .feed import Feed, Viewer
+from .gate import PAGE, Gate, Refusal, Visitor
+from .listening import Listening
 from .monitor import Monitor
-from .permission import Permission, Tokens
+from .token_hash import digest
 
 HELLO_S = 5.0
 "How long a page may take to say who it is."
@@ -34,6 +37,8 @@ PING_S = 20.0
 UNAUTHORIZED = 4401
 "Close codes from 4000 on are ours (:rfc:`6455#section-7.4.2`)."
 UNEXPECTED = 4400
+TOO_OFTEN = 4429
+_CLOSINGS = {401: UNAUTHORIZED, 403: UNAUTHORIZED, 429: TOO_OFTEN}
 _TEXT, _BINARY = 1, 2
 "Opcodes (:rfc:`6455#section-5.2`)."
 
@@ -43,7 +48,7 @@ class LivePlace:
     """What all pages share."""
 
     clock: IReactorTime
-    tokens: Tokens
+    gate: Gate
     feed: Feed
     tap: Callable[[str, Tap], Callable[[], None]]
     "Shows what the consumers of a call get."
@@ -63,6 +68,8 @@ class LiveSocket(WebSocketServerProtocol):
         self.ready = True
         self._place = place
         self._viewer: Viewer | None = None
+        self._token = b""
+        self._listening: Listening | None = None
         self._monitor: Monitor | None = None
         self._leave_call: Callable[[], None] | None = None
         self._timer: IDelayedCall | None = None
@@ -140,19 +147,37 @@ class LiveSocket(WebSocketServerProtocol):
     # --- the inside ----------------------------------------------------------------
 
     def _greet(self, message: dict[str, Any]) -> None:
-        tokens = self._place.tokens
-        token = message.get("token")
-        good = message["type"] == "hello" and isinstance(token, str)
-        access = tokens.access(Permission.OPERATE, token) if good else None
-        if access is None:
-            self._refuse("the token is not the one of the configuration")
+        if message["type"] != "hello":
+            self._refuse("expected a hello with a token")
             return
+        gate, visitor = self._place.gate, self._visitor
+        token = _text(message.get("token"))
+        access = gate.admit(Role.VIEW, token, visitor, "look")
+        if isinstance(access, Refusal):
+            self._refuse(access.detail, _CLOSINGS[access.status])
+            return
+        self._token = digest(token or "")
+        self._listening = listening = Listening(gate, visitor, self._token)
         self._stop_timer()
         self._timer = self._place.clock.callLater(PING_S, self._ping)
         self._viewer = Viewer(self, access)
-        listen = tokens.configured(Permission.LISTEN, access)
-        self.show({"type": "welcome", "listen": listen, "tenant": access.tenant})
+        roles = access.roles | ({Role.LISTEN} if listening.allowed else set())
+        self.show(
+            {
+                "type": "welcome",
+                "listen": gate.tokens.configured(Role.LISTEN, access),
+                "tenant": access.tenant,
+                "name": access.name,
+                "roles": sorted(role.value for role in roles),
+            }
+        )
+        gate.audit.note(visitor.actor(access), "look")
         self._place.feed.join(self._viewer)
+
+    @property
+    def _visitor(self) -> Visitor:
+        peer = self.transport.getPeer() if self.transport is not None else None
+        return Visitor(str(getattr(peer, "host", "?")), PAGE)
 
     def _told(self, viewer: Viewer, message: dict[str, Any]) -> None:
         id = message.get("id")
@@ -183,42 +208,58 @@ class LiveSocket(WebSocketServerProtocol):
             self._listen(id, whose, message)
 
     def _listen(self, id: str, whose: str, message: dict[str, Any]) -> None:
-        """Whoever hears a call is named in the log."""
-        token = message.get("token")
-        if message.get("on") is not True:
-            if self._monitor is not None:
-                self._monitor.play = None
-            self.show({"type": "listening", "on": False})
+        listening = self._listening
+        if message.get("on") is not True or listening is None:
+            self._hear_no_more()
             return
-        presented = token if isinstance(token, str) else None
-        access = self._place.tokens.access(Permission.LISTEN, presented)
-        allowed = access is not None and access.sees(whose)
-        said = "listens" if allowed else "may not listen"
-        self._log.info("web: {peer} {said} to call {id}", peer=self.peer, said=said, id=id)
-        if not allowed:
-            self.show({"type": "refused", "detail": "this is not the token for listening"})
+        refusal = listening.begin(id, whose, _text(message.get("token")))
+        if refusal is not None:
+            self.show({"type": "refused", "detail": refusal.detail})
             return
         self._meter(id, True)
         if self._monitor is not None:
             self._monitor.play = self._play
         self.show({"type": "listening", "on": True})
 
+    def _hear_no_more(self) -> None:
+        if self._monitor is not None:
+            self._monitor.play = None
+        if self._listening is not None:
+            self._listening.end()
+        self.show({"type": "listening", "on": False})
+
     def _look_away(self) -> None:
+        if self._listening is not None:
+            self._listening.end()
         leave, self._leave_call, self._monitor = self._leave_call, None, None
         if leave is not None:
             leave()
 
     def _ping(self) -> None:
+        self._timer = None
         if not self._heard:
             self.dropConnection(abort=True)
+            return
+        if not self._still_welcome():
+            self._look_away()
+            self._refuse("the token holds no more")
             return
         self._heard = False
         self.sendPing()
         self._timer = self._place.clock.callLater(PING_S, self._ping)
 
-    def _refuse(self, why: str) -> None:
+    def _still_welcome(self) -> bool:
+        """Whether the tokens still hold that the page came and listens by."""
+        viewer, listening = self._viewer, self._listening
+        if listening is not None and not listening.holds():
+            self._hear_no_more()
+            self.show({"type": "refused", "detail": "the token for listening holds no more"})
+        access = self._place.gate.tokens.access_by_digest(Role.VIEW, self._token)
+        return viewer is not None and viewer.access == access
+
+    def _refuse(self, why: str, code: int = UNAUTHORIZED) -> None:
         self._stop_timer()
-        self.sendClose(UNAUTHORIZED, why)
+        self.sendClose(code, why)
         # A page that does not answer the closing handshake is not waited for.
         self._timer = self._place.clock.callLater(HELLO_S, self._drop)
 
@@ -262,6 +303,10 @@ def live_resource(place: LivePlace, server: str) -> Any:
     factory = LiveSocketFactory(place, server)
     factory.startFactory()  # type: ignore[no-untyped-call]  # Autobahn
     return WebSocketResource(factory)  # type: ignore[no-untyped-call]  # Autobahn
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _parsed(payload: bytes) -> dict[str, Any] | None:

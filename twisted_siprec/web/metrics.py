@@ -149,6 +149,9 @@ class Metrics:
             "event_loop_lateness_seconds", "How late a timer of the reactor is.", _SECONDS
         )
         self.web = counter("web_requests", "Requests answered.", "operation", "status")
+        self.web_refusals = counter(
+            "web_refusals", "Who was not let in by the web listener, and why.", "reason"
+        )
 
     def text(self, tenant: str | None = None) -> bytes:
         """The exposition in text format 0.0.4; of one tenant what is its own."""

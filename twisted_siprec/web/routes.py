@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from .permission import Permission
+from ..config.model import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,34 +21,35 @@ class Route:
     "With ``{name}`` for one part that is a parameter."
     operation: str
     "The name of the method of :class:`~.api.API`."
-    permission: Permission = Permission.OPERATE
+    role: Role | None = Role.VIEW
+    "What a token must have for it; None where none is needed."
     of_all: bool = False
     "It concerns the server as a whole: no tenant may."
 
 
 ROUTES = (
-    Route("GET", "/healthz", "health", Permission.NOTHING),
-    Route("GET", "/readyz", "readiness", Permission.NOTHING),
-    Route("GET", "/metrics", "metrics"),
-    Route("GET", "/api/v1/openapi.json", "description", Permission.NOTHING),
+    Route("GET", "/healthz", "health", None),
+    Route("GET", "/readyz", "readiness", None),
+    Route("GET", "/metrics", "metrics", Role.METRICS),
+    Route("GET", "/api/v1/openapi.json", "description", None),
     Route("GET", "/api/v1/status", "status"),
     Route("GET", "/api/v1/calls", "calls"),
     Route("GET", "/api/v1/calls/{id}", "call"),
     Route("GET", "/api/v1/calls/{id}/sip", "sip"),
     Route("GET", "/api/v1/calls/{id}/metadata", "metadata"),
     Route("GET", "/api/v1/calls/{id}/waveform", "waveform"),
-    Route("POST", "/api/v1/calls/{id}/destinations", "copy"),
-    Route("DELETE", "/api/v1/calls/{id}/destinations/{name}", "uncopy"),
-    Route("POST", "/api/v1/calls/{id}/hangup", "hang_up"),
-    Route("POST", "/api/v1/calls/{id}/pause", "pause"),
-    Route("POST", "/api/v1/calls/{id}/resume", "resume"),
-    Route("DELETE", "/api/v1/calls/{id}/streams/{index}", "drop"),
+    Route("POST", "/api/v1/calls/{id}/destinations", "copy", Role.STEER),
+    Route("DELETE", "/api/v1/calls/{id}/destinations/{name}", "uncopy", Role.STEER),
+    Route("POST", "/api/v1/calls/{id}/hangup", "hang_up", Role.STEER),
+    Route("POST", "/api/v1/calls/{id}/pause", "pause", Role.STEER),
+    Route("POST", "/api/v1/calls/{id}/resume", "resume", Role.STEER),
+    Route("DELETE", "/api/v1/calls/{id}/streams/{index}", "drop", Role.STEER),
     Route("GET", "/api/v1/history", "history"),
-    Route("POST", "/api/v1/drain", "drain", of_all=True),
+    Route("POST", "/api/v1/drain", "drain", Role.STEER, of_all=True),
     Route("GET", "/api/v1/packets", "packets", of_all=True),
     Route("GET", "/api/v1/traces", "traces", of_all=True),
-    Route("POST", "/api/v1/traces", "trace", of_all=True),
-    Route("DELETE", "/api/v1/traces/{name}", "untrace", of_all=True),
+    Route("POST", "/api/v1/traces", "trace", Role.STEER, of_all=True),
+    Route("DELETE", "/api/v1/traces/{name}", "untrace", Role.STEER, of_all=True),
 )
 
 

@@ -14,14 +14,18 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from ..config.model import Configuration, ServerTLS, Tenant, WebConfiguration
+from ..net.audit import Audit
 from ..net.calls.calls import WatchedRecorder
 from ..net.tls import ServerContext
 from .api import API, Flights
 from .feed import Feed
+from .gate import Gate
 from .inside_metrics import Inside
 from .live_socket import LivePlace, live_resource
 from .metrics import Metrics
-from .permission import Keys, Tokens
+from .origin import Origins
+from .pace import Lockout, Pace
+from .permission import Tokens, holders
 from .records import CallRecords, RecordLimits
 from .site import Root, make_site
 from .waveform import Waveforms
@@ -33,6 +37,7 @@ class WebService(Service):
 
     :param wall: the wall clock in POSIX seconds.
     :param inside: what the server has besides its calls.
+    :param audit: where it is noted what is done; the log alone where it is not given.
     """
 
     _log = Logger()
@@ -46,6 +51,7 @@ class WebService(Service):
         tenants: tuple[Tenant, ...] = (),
         inside: Inside | None = None,
         flights: Flights | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self._settings = settings
         self._recorder = recorder
@@ -61,7 +67,15 @@ class WebService(Service):
         waveforms = Waveforms(settings.waveform_calls if seen else 0, recorder.tap)
         self.records = CallRecords(wall, limits, waveforms)
         self.metrics = Metrics(recorder, inside)
-        self._tokens = Tokens(settings.token, settings.listen_token, _keys(tenants))
+        self._tokens = Tokens(holders(settings, tenants))
+        self._gate = Gate(
+            self._tokens,
+            reactor,
+            audit or Audit(wall),
+            Lockout(settings.wrong_tokens, settings.lockout_s),
+            Pace(settings.requests_per_second),
+            lambda reason: self.metrics.web_refusals.labels(reason).inc(),
+        )
         self._context: ServerContext | None = None
         self._api = API(recorder, self.records, self.metrics, wall, flights)
         self._feed = Feed(reactor, wall, self._api, self.records, self._api.state)
@@ -85,14 +99,15 @@ class WebService(Service):
         settings = self._settings
         place = LivePlace(
             self._reactor,
-            self._tokens,
+            self._gate,
             self._feed,
             self._recorder.tap,
             self._whose,
             settings.request_octets,
         )
         live = live_resource(place, "twisted-siprec")
-        root = Root(self._api, self._tokens, self._count, live)
+        origins = Origins.of(settings.hosts, settings.address)
+        root = Root(self._api, self._gate, self._count, live, origins)
         site = make_site(root, settings.connections, settings.request_octets)
         if settings.certificate is None:
             self._port = self._reactor.listenTCP(settings.port, site, interface=settings.address)
@@ -130,7 +145,7 @@ class WebService(Service):
             use = self._context.staged(files)
 
         def take_over() -> None:
-            self._tokens.change(web.token, web.listen_token, _keys(after.tenants))
+            self._tokens.change(holders(web, after.tenants))
             if use is not None:
                 use()
 
@@ -142,7 +157,3 @@ class WebService(Service):
 
     def _count(self, operation: str, status: int) -> None:
         self.metrics.web.labels(operation, str(status)).inc()
-
-
-def _keys(tenants: tuple[Tenant, ...]) -> tuple[tuple[str, Keys], ...]:
-    return tuple((each.name, Keys(each.token, each.listen_token)) for each in tenants)

@@ -4,6 +4,7 @@ The HTTP side: requests to operations, answers to responses, everything bounded.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,31 +13,39 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from ..config.model import Role
 from .api import API, Answer, Asked, problem
+from .gate import Gate, Refusal, Visitor
 from .metrics import CountRequest
+from .origin import Origins
 from .pages import PAGES, page
-from .permission import Tokens, bearer
-from .routes import Match, find
+from .permission import Access, bearer
+from .routes import Match, Route, find
 
 IDLE_S = 60
+_AGENT = 100
+"Characters of what a program calls itself."
 _MAX_QUERY = 32
 "Parameters of one query."
 
 _CONTENT = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 HEADERS = (
     ("Server", "twisted-siprec"),
-    (
-        "Content-Security-Policy",
-        _CONTENT,
-    ),
+    ("Content-Security-Policy", _CONTENT),
+    ("X-Frame-Options", "DENY"),
     ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),
     ("Cache-Control", "no-store"),
 )
-"With every response: nothing from elsewhere is loaded, framed, guessed or kept."
+"""With every response: nothing from elsewhere is loaded or framed, no text becomes markup
+or script, and nothing is guessed, kept, or left to a page of others."""
+_READING = ("GET", "HEAD")
 
 
 class Root(Resource):
@@ -44,6 +53,7 @@ class Root(Resource):
     Everything under the listener: the API by its routes, the page by its files,
     and the WebSocket of the page.
 
+    :param origins: the names that browsers may come by.
     :param live: the resource of the WebSocket.
     :param count: counts what was answered.
     """
@@ -51,10 +61,18 @@ class Root(Resource):
     isLeaf = True
     _log = Logger()
 
-    def __init__(self, api: API, tokens: Tokens, count: CountRequest, live: Resource) -> None:
+    def __init__(
+        self,
+        api: API,
+        gate: Gate,
+        count: CountRequest,
+        live: Resource,
+        origins: Origins = Origins(),  # noqa: B008 - it is frozen
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._api = api
-        self._tokens = tokens
+        self._gate = gate
+        self._origins = origins
         self._count = count
         self._live = live
 
@@ -62,6 +80,10 @@ class Root(Resource):
         """Answer a request."""
         parts = urlsplit(request.uri.decode("ascii", "replace"))
         path = parts.path
+        stray = self._stray(request, path)
+        if stray is not None:
+            self._count("stray", stray.status)
+            return _respond(request, stray)
         if path == "/live":
             return self._live.render(request)
         try:
@@ -75,19 +97,19 @@ class Root(Resource):
     def _answer(self, request: Request, path: str, query: str) -> tuple[str, Answer]:
         method = request.method.decode("ascii", "replace")
         if path in PAGES:
-            if method in ("GET", "HEAD"):
+            if method in _READING:
                 return "page", page(path)
-            return "page", _not_allowed(("GET", "HEAD"))
+            return "page", _not_allowed(_READING)
         match = find(method, path)
         route = match.route
         if route is None:
             return "none", _no_route(match)
+        visitor = visitor_of(request)
         presented = bearer(request.getHeader("authorization"))
-        access = self._tokens.access(route.permission, presented)
-        if access is None:
-            return route.operation, unauthorized()
-        if route.of_all and access.tenant is not None:
-            return route.operation, problem(403, "this is not for a tenant to do")
+        subject = " ".join(match.parameters.values())
+        access = self._gate.admit(route.role, presented, visitor, route.operation, subject)
+        if isinstance(access, Refusal):
+            return route.operation, refused(access)
         try:
             asked = Asked(
                 match.parameters,
@@ -97,7 +119,37 @@ class Root(Resource):
             )
         except ValueError:
             return route.operation, problem(400, "the query cannot be read")
-        return route.operation, getattr(self._api, route.operation)(asked)
+        answered = self._perform(route, access, asked)
+        if route.role is Role.STEER:
+            actor, outcome = visitor.actor(access), str(answered.status)
+            self._gate.audit.note(actor, route.operation, asked.subject, outcome)
+        return route.operation, answered
+
+    def _perform(self, route: Route, access: Access, asked: Asked) -> Answer:
+        if route.of_all and access.tenant is not None:
+            return problem(403, "this is not for a tenant to do")
+        answered: Answer = getattr(self._api, route.operation)(asked)
+        return answered
+
+    def _stray(self, request: Request, path: str) -> Answer | None:
+        """What a browser is told that somebody else's page or name has led here."""
+        host = request.getHeader("host")
+        if not self._origins.knows(host):
+            self._gate.forbid("host")
+            return problem(421, "not by this name (web.hosts)")
+        changes = path == "/live" or request.method.decode("ascii", "replace") not in _READING
+        if changes and not self._origins.own(request.getHeader("origin"), host):
+            self._gate.forbid("origin")
+            return problem(403, "not from a page of others (web.hosts)")
+        return None
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Who asks."""
+    address = request.getClientAddress()
+    return Visitor(
+        str(getattr(address, "host", "?")), agent=(request.getHeader("user-agent") or "")[:_AGENT]
+    )
 
 
 def _body(request: Request) -> bytes:
@@ -106,11 +158,14 @@ def _body(request: Request) -> bytes:
     return bytes(content.read()) if content is not None else b""
 
 
-def unauthorized() -> Answer:
-    """The token is missing or wrong (:rfc:`6750#section-3`)."""
-    return problem(
-        401, "a token is needed: Authorization: Bearer …", (("WWW-Authenticate", "Bearer"),)
-    )
+def refused(refusal: Refusal) -> Answer:
+    """Why somebody is not let in (:rfc:`6750#section-3`, :rfc:`6585#section-4`)."""
+    headers: tuple[tuple[str, str], ...] = ()
+    if refusal.status == 401:
+        headers = (("WWW-Authenticate", "Bearer"),)
+    elif refusal.retry_after_s:
+        headers = (("Retry-After", str(refusal.retry_after_s)),)
+    return problem(refusal.status, refusal.detail, headers)
 
 
 def _no_route(match: Match) -> Answer:
@@ -123,7 +178,9 @@ def _not_allowed(methods: tuple[str, ...]) -> Answer:
 
 
 def _respond(request: Request, answered: Answer) -> bytes:
-    request.setResponseCode(answered.status)
+    # With the phrase, as Twisted does not know all of them.
+    phrase = HTTPStatus(answered.status).phrase.encode("ascii")
+    request.setResponseCode(answered.status, phrase)
     for name, value in (*HEADERS, *answered.headers, ("Content-Type", answered.content_type)):
         request.setHeader(name, value)
     return answered.body

@@ -16,7 +16,7 @@ from twisted.internet import tcp
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.net.delivery.frames import Masks, Volley, binary_frame, write_now
+from twisted_siprec.net.delivery.frames import TEXT, Masks, Volley, binary_frame, frame, write_now
 
 
 def unmasked(frame: bytes) -> bytes:
@@ -39,6 +39,10 @@ class FrameTests(SynchronousTestCase):
         self.assertEqual(
             binary_frame(b"Hello", bytes.fromhex("37fa213d")),
             bytes.fromhex("828537fa213d7f9f4d5158"),
+        )
+        self.assertEqual(
+            frame(TEXT, b"Hello", bytes.fromhex("37fa213d")),
+            bytes.fromhex("818537fa213d7f9f4d5158"),
         )
 
     @given(st.binary(max_size=300), st.binary(min_size=4, max_size=4))
@@ -74,7 +78,16 @@ class FrameTests(SynchronousTestCase):
         masks = Masks()
         for payload in (b"", b"abc", bytes(range(256)) * 20):
             server.dataReceived(binary_frame(payload, masks.next()))
-        self.assertEqual(heard, [(b"", True), (b"abc", True), (bytes(range(256)) * 20, True)])
+        server.dataReceived(frame(TEXT, "müde".encode(), masks.next()))
+        self.assertEqual(
+            heard,
+            [
+                (b"", True),
+                (b"abc", True),
+                (bytes(range(256)) * 20, True),
+                ("müde".encode(), False),
+            ],
+        )
 
 
 class MasksTests(SynchronousTestCase):

@@ -299,6 +299,17 @@ class NameTests(SynchronousTestCase):
 class WavFileTests(SynchronousTestCase):
     """The format."""
 
+    def test_no_channels_yet(self) -> None:
+        """A call that begins without a stream has a file, to which the first one goes."""
+        path = Path(self.mktemp())
+        file = WavFile(path, Encoding.L16, 8000, 0)
+        file.write(0, b"")
+        file.write(3, b"\x01\x00")
+        file.close()
+        with wave.open(str(path)) as recorded:
+            self.assertEqual(recorded.getnchannels(), 1)
+            self.assertEqual(recorded.readframes(9), bytes(6) + b"\x01\x00")
+
     def test_g711(self) -> None:
         """Format 7 and its fact chunk; silence is that of the law."""
         path = Path(self.mktemp())

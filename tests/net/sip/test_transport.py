@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import succeed
 from twisted.internet.error import ConnectionRefusedError
@@ -164,11 +165,11 @@ class SIPTransportTests(SynchronousTestCase):
         self.assertEqual(len(bound.written), 2)
 
     def test_not_admitted(self) -> None:
-        """A stranger's datagram is not even parsed, and hears nothing."""
+        """A stranger's datagram is not even parsed, hears nothing, and is counted."""
         self.transport.listen_udp("198.51.100.1", 5060)
         self.refuse = {"203.0.113.9"}
         bound = self.datagram(request("INVITE", 1), "203.0.113.9")
-        self.assertEqual((bound.written, self.events), ([], []))
+        self.assertEqual((bound.written, self.kinds()), ([], [Discarded]))
         self.assertEqual(self.admitted[0].remote, ("203.0.113.9", 5060))
 
     def test_udp_request(self) -> None:
@@ -327,7 +328,7 @@ class SIPTransportTests(SynchronousTestCase):
         self.assertTrue(wire.disconnecting)
         protocol.dataReceived(request("OPTIONS", 1))
         protocol.connectionLost(connectionDone)
-        self.assertEqual((wire.value(), self.events), (b"", []))
+        self.assertEqual((wire.value(), self.kinds()), (b"", [Discarded]))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_back_pressure(self) -> None:
@@ -460,13 +461,18 @@ class AdmittedByCertificateTests(SynchronousTestCase):
 
     def connect(self, host: str) -> tuple[Any, CertifiedTransport]:
         """A peer connects and goes through its handshake."""
+        protocol, wire = self.begin(host)
+        if not wire.disconnecting:
+            protocol.handshakeCompleted()
+        return protocol, wire
+
+    def begin(self, host: str) -> tuple[Any, CertifiedTransport]:
+        """A peer connects."""
         factory = self.reactor.sslServers[0][1]
         peer = IPv4Address("TCP", host, 49152)
         protocol = factory.buildProtocol(peer)
         wire = CertifiedTransport(IPv4Address("TCP", "198.51.100.1", 5061), peer)
         protocol.makeConnection(wire)
-        if not wire.disconnecting:
-            protocol.handshakeCompleted()
         return protocol, wire
 
     def test_kept(self) -> None:
@@ -483,7 +489,21 @@ class AdmittedByCertificateTests(SynchronousTestCase):
         self.known = False
         _, wire = self.connect("192.0.2.10")
         self.assertTrue(wire.disconnecting)
-        self.assertEqual((wire.value(), self.events), (b"", []))
+        self.assertEqual(wire.value(), b"")
+        self.assertEqual([event.reason for event in self.events], ["unknown source"])  # type: ignore[union-attr]
+
+    def test_handshake_failed(self) -> None:
+        """A handshake that comes to nothing is told, with the reason, and counted; often, once."""
+        for number in range(5):
+            protocol, _ = self.begin("192.0.2.10")
+            error = SSL.Error([("SSL routines", "", "peer did not return a certificate")])
+            protocol.connectionLost(Failure(error))
+            self.assertEqual(len(self.events), number + 1)
+        self.assertEqual({event.reason for event in self.events}, {"TLS handshake failed"})  # type: ignore[union-attr]
+        self.assertEqual(self.transport.connections, 0)
+        protocol, _ = self.connect("192.0.2.10")
+        protocol.connectionLost(Failure(SSL.Error([])))
+        self.assertEqual(len(self.events), 5)
 
     def test_not_expected(self) -> None:
         """Nobody shakes hands with who is not expected."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_siprec.config.model import WEBHOOK_EVENTS
+from twisted_siprec.config.model import WEBHOOK_CHOICES
 from twisted_siprec.net.calls.events import (
     CallAnswered,
     CallBegan,
@@ -26,12 +26,13 @@ from twisted_siprec.net.calls.events import (
     CallReported,
     Discarded,
 )
-from twisted_siprec.net.webhooks.news import CallNews
+from twisted_siprec.net.webhooks.news import MAX_SAID_OCTETS, CallNews
 from twisted_siprec.participants import Description
 from twisted_siprec.plan import BridgePlan, EndReason
 from twisted_siprec.report import (
     BridgeClosed,
     BridgeFailed,
+    ConsumerSaid,
     DeliveryStatistics,
     LinkDown,
     LinkUp,
@@ -195,6 +196,37 @@ class CallNewsTests(SynchronousTestCase):
             ],
         )
 
+    def test_said(self) -> None:
+        """What a consumer sends back is told as it gave it; too much of it is left out."""
+        self.tell(*START)
+        told = self.tell(
+            *(
+                CallReported("r1", ConsumerSaid("r1", "speech", "transcript", payload))
+                for payload in ('{"text":"hello","final":true}', "null", "x" * 65_537)
+            )
+        )
+        self.assertEqual(MAX_SAID_OCTETS, 65_536)
+        said = {"destination": "speech", "name": "transcript"}
+        self.assertEqual({name for name, _ in told}, {"consumer.said"})
+        self.assertEqual(
+            [
+                {key: body[key] for key in body if key in (*said, "payload", "omitted")}
+                for _, body in told
+            ],
+            [
+                {**said, "payload": {"text": "hello", "final": True}},
+                {**said, "payload": None},
+                {**said, "omitted": 65_537},
+            ],
+        )
+
+    def test_too_deep(self) -> None:
+        """A payload that cannot be read again is left out."""
+        self.tell(*START)
+        deep = "[" * 30_000 + "]" * 30_000
+        [(_, body)] = self.tell(CallReported("r1", ConsumerSaid("r1", "speech", "odd", deep)))
+        self.assertEqual((body["omitted"], "payload" in body), (60_000, False))
+
     def test_strangers(self) -> None:
         """What is of no call that was offered is not told."""
         stranger = CallRefused("c9", "INVITE", None, "udp 1.2.3.4:5060", 403, "Forbidden", True)
@@ -231,6 +263,6 @@ class CallNewsTests(SynchronousTestCase):
             if isinstance(event, CallForgotten):
                 offered = False
             names += [each.name for each in news.happened(event, 0.0)]
-        self.assertLessEqual(set(names), set(WEBHOOK_EVENTS))
+        self.assertLessEqual(set(names), set(WEBHOOK_CHOICES))
         self.assertLessEqual(names.count("call.ended"), names.count("call.started"))
         self.assertEqual(news.happened(FORGOTTEN, 0.0), [])

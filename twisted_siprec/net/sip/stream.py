@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
+from OpenSSL import SSL
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -21,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ...config.model import Connections
-from ...sip.events import Address, Flow, Limits, Transport
+from ...sip.events import Address, Discarded, Flow, Limits, Transport
 from ...sip.framing import StreamFraming
 from ..tls import identities
 from .local_address import WILDCARDS
@@ -49,6 +50,7 @@ class SIPStream(Protocol):
         self._idle: IDelayedCall | None = None
         self._message: IDelayedCall | None = None
         self._closing: IDelayedCall | None = None
+        self._shaking = owner.transport is Transport.TLS
 
     # --- IProtocol ------------------------------------------------------------
 
@@ -65,6 +67,7 @@ class SIPStream(Protocol):
 
     def handshakeCompleted(self) -> None:
         """TLS is up, and the peer's certificate, if there is one, is verified."""
+        self._shaking = False
         if self.flow is not None:
             self.flow = self._owner.flow_of(self, identities(self._transport.getPeerCertificate()))
             if not self._owner.admits(self.flow):
@@ -90,6 +93,8 @@ class SIPStream(Protocol):
         for timer in (self._idle, self._closing):
             if timer is not None and timer.active():
                 timer.cancel()
+        if self._shaking and reason.check(SSL.Error):
+            self._owner.handshake_failed(self, reason)
         self._owner.lost(self)
 
     # --- IPushProducer ------------------------------------------------------------
@@ -141,6 +146,7 @@ class SIPStreams(Factory):
     :param lost: is told the key of each connection that is gone.
     :param admit: whether to read on what comes on a connection.
     :param expect: whether to take a connection, of whose peer only the address is known.
+    :param discarded: is told of connections that came to nothing.
     :param listening: the connections are peers', and count against the limits.
     """
 
@@ -157,6 +163,7 @@ class SIPStreams(Factory):
         lost: Callable[[str], None],
         admit: Admit,
         expect: Admit,
+        discarded: Callable[[Discarded], None],
         connections: Connections,
         limits: Limits,
         *,
@@ -172,12 +179,15 @@ class SIPStreams(Factory):
         self._lost = lost
         self._admit = admit
         self._expect = expect
+        self._discarded = discarded
         self._limits = limits
         self._listening = listening
         self._count = 0
         self._per_peer: Counter[str] = Counter()
         self.refused = 0
         "Connections over the limits."
+        self.failed = 0
+        "TLS handshakes of peers that came to nothing."
 
     def buildProtocol(self, addr: IAddress | None) -> SIPStream | None:
         """A protocol for a connection; None, which closes it, where there are too many."""
@@ -221,6 +231,20 @@ class SIPStreams(Factory):
         """Whether a connection stays of whom we know now what its certificate says."""
         return not self._listening or self._admit(flow)
 
+    def handshake_failed(self, stream: SIPStream, reason: Failure) -> None:
+        """A peer came, and TLS could not be agreed upon: a certificate, or a version."""
+        if not self._listening or stream.flow is None:
+            return
+        self.failed += 1
+        self._discarded(Discarded("TLS handshake failed", stream.flow, 0))
+        if self.failed & (self.failed - 1) == 0:  # powers of two: the log stays short
+            self._log.warn(
+                "TLS handshake with {peer} failed: {reason}; {count} so far",
+                peer=stream.flow.remote[0],
+                reason=_ssl_reason(reason),
+                count=self.failed,
+            )
+
     def lost(self, stream: SIPStream) -> None:
         """A connection is gone."""
         if self.streams.pop(stream.key, None) is None or stream.flow is None:
@@ -234,3 +258,10 @@ class SIPStreams(Factory):
     def later(self, delay_s: float, call: Callable[[], None]) -> IDelayedCall:
         """A timer on the clock of the connections."""
         return self._clock.callLater(delay_s, call)
+
+
+def _ssl_reason(failure: Failure) -> str:
+    """What OpenSSL says; it may say nothing, where the peer only went away."""
+    arguments = getattr(failure.value, "args", ())
+    told = [str(part[-1]) for part in (arguments[0] if arguments else ()) if part[-1]]
+    return ", ".join(told) or type(failure.value).__name__

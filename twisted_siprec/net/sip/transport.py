@@ -18,6 +18,7 @@ from ...config.model import Connections
 from ...sip.events import (
     Address,
     CloseFlow,
+    Discarded,
     Flow,
     Limits,
     Output,
@@ -91,8 +92,8 @@ class SIPTransport:
         self._reactor = reactor
         self._core = core
         self._events = events
-        self._admit: Admit = admit if admit is not None else _admit_all
-        self._expect: Admit = expect if expect is not None else self._admit
+        self._admit: Admit = self._telling(admit if admit is not None else _admit_all)
+        self._expect: Admit = self._admit if expect is None else self._telling(expect)
         self._present: Present = present if present is not None else _as_it_is
         self._connections = connections if connections is not None else Connections()
         self._limits = limits if limits is not None else Limits()
@@ -178,6 +179,7 @@ class SIPTransport:
             self._lost,
             self._admit,
             self._expect,
+            self._events,
             self._connections,
             self._limits,
             listening=listening,
@@ -286,6 +288,17 @@ class SIPTransport:
         return sum(len(streams.streams) for streams in self._streams)
 
     # --- in ------------------------------------------------------------
+
+    def _telling(self, admit: Admit) -> Admit:
+        """The same, and who gets silence is told, for the counters."""
+
+        def admitted(flow: Flow) -> bool:
+            if admit(flow):
+                return True
+            self._events(Discarded("unknown source", flow, 0))
+            return False
+
+        return admitted
 
     def _receive(self, octets: bytes, flow: Flow) -> None:
         self._driver.attempt(self._core.receive, octets, self._present(flow))

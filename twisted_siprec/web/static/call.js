@@ -49,6 +49,7 @@ export function callView(app, id) {
     known = call;
     clock = h("span", {}, lasted(call, app.skew));
     const live = !call.ended_at;
+    const steers = live && app.roles.has("steer");
     const paused = call.state === "paused";
     const focused = document.activeElement?.dataset?.act;
     head.replaceChildren(
@@ -56,8 +57,8 @@ export function callView(app, id) {
       h("div", { class: "bar" }, state(call), clock,
         h("span", { class: "dim" }, [call.tenant, call.source, moment(call.offered_at)].filter(Boolean).join(", ")),
         h("span", {}, call.destinations.map(destination)),
-        live && button("pause", paused ? "Resume" : "Pause", () => steer(paused ? "resume" : "pause")),
-        live && button("hangup", "Hang up", async () => {
+        steers && button("pause", paused ? "Resume" : "Pause", () => steer(paused ? "resume" : "pause")),
+        steers && button("hangup", "Hang up", async () => {
           if (await app.ask("End this call?", "The recording is ended by BYE; the caller's own call goes on.")) steer("hangup");
         }, "danger")));
     if (focused) head.querySelector(`[data-act="${focused}"]`)?.focus();

@@ -46,8 +46,10 @@ export function listening(app, id) {
 
   async function toggle() {
     if (player) return stop();
-    const token = await app.ask("Listen to this call?", "It is noted in the server's log who listens.", "The token for listening (web.listen_token)");
-    if (!token) return;
+    const field = app.roles.has("listen") ? null : "The token for listening (web.listen_token)";
+    const answer = await app.ask("Listen to this call?", "It is noted in the server's log who listens.", field);
+    if (!answer) return;
+    const token = field ? answer : null;
     player = new Player();
     app.audio = (octets) => player?.play(octets);
     metering = true;

@@ -13,6 +13,7 @@ const app = {
   socket: null,
   view: null,
   audio: null, // what takes binary messages
+  roles: new Set(), // what the token is good for
 
   async api(path, method = "GET") {
     const headers = { Authorization: `Bearer ${app.token}` };
@@ -48,7 +49,8 @@ function connect() {
     if (socket !== app.socket) return;
     say("not connected", "");
     app.view?.disconnected?.();
-    if (event.code === 4401) logOut("The token is not the right one.");
+    if (event.code === 4401) logOut(event.reason.startsWith("the token is not") ? "The token is not the right one." : event.reason);
+    else if (event.code === 4429) logOut(event.reason);
     else if (app.token) setTimeout(connect, Math.min(10000, 500 * 2 ** attempts++));
   };
 }
@@ -58,6 +60,7 @@ function received(message) {
     attempts = 0;
     app.mayListen = message.listen;
     app.tenant = message.tenant;
+    app.roles = new Set(message.roles);
     app.calls.clear();
     app.view?.connected?.();
   } else if (message.type === "calls") {
@@ -100,7 +103,7 @@ function loginView(why) {
   const form = h("form", { class: "card login" },
     h("h2", {}, "Who is there?"),
     why && h("p", { class: "bad", role: "alert" }, why),
-    h("label", { for: "token" }, "The token of the configuration (web.token)"),
+    h("label", { for: "token" }, "A token of the configuration (web.token, web.tokens)"),
     field, h("button", { class: "strong" }, "Look at the calls"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -152,7 +155,7 @@ function callsView() {
   const rows = new Map();
   function draw() {
     drain.disabled = Boolean(app.status?.draining);
-    drain.hidden = Boolean(app.tenant);
+    drain.hidden = Boolean(app.tenant) || !app.roles.has("steer");
     const words = field.value.toLowerCase().split(/\s+/);
     const shown = [...app.calls.values()].filter((call) => {
       const text = JSON.stringify(call).toLowerCase();
