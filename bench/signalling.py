@@ -40,7 +40,7 @@ TIMEOUT_S = 5.0
 CONFIGURATION = """
 sip:
   listeners: [{{transport: udp, address: 127.0.0.1, port: {sip}}}]
-media: {{address: 127.0.0.1, ports: [30000, 49999]}}
+media: {{address: 127.0.0.1, ports: [12000, 31999]}}
 limits: {{calls: 5000, calls_per_second: 0}}
 stopping: {{drain_s: 0}}
 destinations: {{sink: {{url: "ws://127.0.0.1:{sink}/"}}}}

@@ -137,8 +137,10 @@ def makeService(options: Options) -> IService:
     # Not at the top: --check and --help then need neither a reactor nor the whole program.
     from twisted.internet import reactor
 
+    from .memory import set_program_apart
     from .service import make_service
 
+    reactor.callWhenRunning(set_program_apart)
     configuration = options.configuration or options.read()
     twistd = options.parent if options.parent is not None else {"logger": "unknown"}
     threads = cast(IReactorFromThreads, reactor)

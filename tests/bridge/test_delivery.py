@@ -958,6 +958,44 @@ class EndTests(SynchronousTestCase):
         sent = exchange.say("resumed", fromFrame=1) + exchange.run(1.0)
         self.assertEqual(kinds(sent), ["1r", "2r", "stop"])
 
+    def test_not_confirmed_in_time(self) -> None:
+        """One that is there but does not read gets what it did not acknowledge on another."""
+        exchange = Exchange()
+        exchange.connect()
+        exchange.say("ready", ackEveryMs=100)
+        exchange.carry(3)
+        exchange.say("ack", frame=0)
+        exchange.stop()
+        self.assertEqual(exchange.run(4.9), [])
+        self.assertEqual(exchange.run(5.0), [Disconnect(4008, "not acknowledged in time", True)])
+        exchange.lose(0.1)
+        exchange.connect()
+        sent = exchange.say("resumed", fromFrame=1) + exchange.run(6.0)
+        self.assertEqual(kinds(sent), ["1r", "2r", "stop"])
+        exchange.say("ack", frame=2)
+        self.assertEqual(kinds(exchange.say("bye", reason="done")), ["Disconnect"])
+        exchange.lose(None, clean=True)
+        assert exchange.statistics is not None
+        self.assertTrue(exchange.statistics.complete)
+
+    def test_never_confirmed(self) -> None:
+        """Not for ever: so many connections, then the stream was not completed."""
+        exchange = Exchange(DeliverySettings(max_unconfirmed=2), linger_s=100.0)
+        exchange.connect()
+        exchange.say("ready", ackEveryMs=100)
+        exchange.carry(1)
+        exchange.stop()
+        ends = []
+        for _ in range(3):
+            ends += kinds(exchange.run(exchange.now + 5.0))
+            if exchange.statistics is None:
+                exchange.lose(0.1)
+                exchange.connect()
+                exchange.say("resumed", fromFrame=0)
+        self.assertEqual(ends, ["Disconnect", "Disconnect", "Disconnect", "Finished"])
+        assert exchange.statistics is not None
+        self.assertFalse(exchange.statistics.complete)
+
     def test_vanished_for_good(self) -> None:
         """If it does not come back for them, the stream was not completed."""
         exchange = Exchange(linger_s=2.0, replay_ms=2000)

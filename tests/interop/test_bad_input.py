@@ -10,6 +10,7 @@ import random
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -210,6 +211,19 @@ def test_a_call_goes_on_beside_all_that(server: tuple[Server, int], tmp_path: Pa
     statistics = documents[-1]["statistics"]
     assert [each["packets"] for each in statistics["channels"]] == [250, 250]
     assert [each["lost"] for each in statistics["channels"]] == [0, 0]
+
+
+def test_mutations(tmp_path: Path) -> None:
+    """
+    Thousands of messages that are nearly right, by UDP, TCP and TLS: no fault in the log,
+    and the calls beside them come whole. The long form is run by hand.
+    """
+    fuzz = Path(__file__).parents[2] / "bench" / "fuzz.py"
+    run(
+        *(sys.executable, fuzz, "--messages", "3000", "--call-seconds", "5", "--seed", "2"),
+        *("--keep", tmp_path),
+        timeout=180,
+    )
 
 
 @needs("sipsak")

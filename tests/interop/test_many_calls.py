@@ -14,7 +14,7 @@ import pytest
 
 from tests.interop.peers import BIN, Server, free_port, run
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.alone]
 
 CONFIGURATION = """
 sip:

@@ -6,14 +6,16 @@ arrives: nothing of ours but the server takes part.
 from __future__ import annotations
 
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.interop import sipp_scenarios
 from tests.interop.peers import HERE, Server, free_port, needs, run
 
-pytestmark = [pytest.mark.interop, needs("sipp", "ffmpeg", "espeak-ng")]
+pytestmark = [pytest.mark.interop, needs("sipp")]
 
 SCENARIOS = HERE / "sipp"
 
@@ -63,6 +65,7 @@ def place(expected: np.ndarray, heard: np.ndarray) -> int | None:
     return None
 
 
+@needs("ffmpeg", "espeak-ng")
 @pytest.mark.parametrize(("transport", "mode"), [("udp", "u1"), ("tcp", "t1")])
 def test_a_call_of_sipp_is_recorded_sample_by_sample(
     tmp_path: Path, transport: str, mode: str
@@ -74,7 +77,7 @@ def test_a_call_of_sipp_is_recorded_sample_by_sample(
     speak(tmp_path)
     port = free_port()
     with Server(tmp_path, CONFIGURATION.format(port=port)) as server:
-        sipp(tmp_path, "record.xml", port, mode, milliseconds=5_000)
+        sipp(tmp_path, SCENARIOS / "record.xml", port, mode, milliseconds=5_000)
         [(path, document)] = server.recordings(1)
     heard = samples(path)
     for channel, name in enumerate(("caller", "callee")):
@@ -89,12 +92,33 @@ def test_a_call_of_sipp_is_recorded_sample_by_sample(
     }
 
 
-def sipp(directory: Path, scenario: str, port: int, mode: str, milliseconds: int) -> str:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, int]]:
+    """A server that all bad scenarios go to, one after another, and that outlives them."""
+    port = free_port()
+    directory = tmp_path_factory.mktemp("bad")
+    with Server(directory, CONFIGURATION.format(port=port)) as running:
+        yield running, port
+        assert "Traceback" not in running.log.read_text()
+
+
+@pytest.mark.parametrize("mode", ["u1", "t1"])
+@pytest.mark.parametrize("name", sipp_scenarios.SCENARIOS)
+def test_what_sipp_does_wrong(
+    server: tuple[Server, int], tmp_path: Path, name: str, mode: str
+) -> None:
+    """Each mistake has its answer, SIPp sees nothing else, and no call is left over."""
+    scenario = tmp_path / "scenario.xml"
+    scenario.write_text(sipp_scenarios.xml(name))
+    sipp(tmp_path, scenario, server[1], mode, milliseconds=0)
+
+
+def sipp(directory: Path, scenario: Path, port: int, mode: str, milliseconds: int) -> str:
     """Run one call of a scenario to its end; fails where SIPp saw anything unexpected."""
     return run(
         "sipp",
         f"127.0.0.1:{port}",
-        *("-sf", SCENARIOS / scenario),
+        *("-sf", scenario),
         *("-i", "127.0.0.1", "-p", str(free_port())),
         *("-t", mode, "-m", "1", "-d", str(milliseconds)),
         *("-key", "media_command", f"{SCENARIOS / 'play.sh'} {directory}"),

@@ -20,7 +20,7 @@ from twisted_siprec.participants import Description
 from twisted_siprec.plan import BridgePlan, ChannelPlan, Codec, Destination, EndReason, StreamPlan
 from twisted_siprec.report import DeliveryStatistics
 
-pytestmark = [pytest.mark.interop, needs("ffmpeg")]
+pytestmark = [pytest.mark.interop, pytest.mark.alone, needs("ffmpeg")]
 SECONDS = 12
 
 

@@ -156,6 +156,14 @@ class ConversationTests(SynchronousTestCase):
             sender.heard, [Heard(0, 10, bytes(20)), Heard(10, 10, bytes(20)), Heard(20, 5, None)]
         )
 
+    def test_no_channels_yet(self) -> None:
+        """Where there is no channel time goes on, and no octet of it is counted."""
+        sender = Sender()
+        sender.start(media={**MEDIA, "layout": "interleaved", "channels": 0}, channels=[])
+        sender.frame(0, 0, first=0x11, payload=struct.pack(">I", 10))
+        sender.stop(finalPos=10, bytes=0, frames=1)
+        self.assertEqual(sender.violations, [])
+
     def test_resumes(self) -> None:
         """From the frame and after the text that it has; repeated audio is heard once."""
         sender = Sender().begun()

@@ -127,10 +127,8 @@ class Backlog:
     @property
     def unacknowledged(self) -> bool:
         """A consumer that acknowledges has not done so for all that was sent."""
-        return (
-            self.tally.acknowledged is not None
-            and self.tally.acknowledged + 1 < self.tally.next_frame
-        )
+        last = -1 if self.tally.acknowledged is None else self.tally.acknowledged
+        return self.acknowledges and not self._given_up and last + 1 < self.tally.next_frame
 
     # --- in ----------------------------------------------------------------------
 

@@ -87,6 +87,8 @@ class DeliverySettings:
     "What is handed to a connection at once, before it had a chance to say stop."
     max_odd: int = 100
     "Messages without sense on one connection before we close it."
+    max_unconfirmed: int = 3
+    "Connections that we leave because, after stop, not all was acknowledged in time."
     limits: BacklogLimits = field(default_factory=BacklogLimits)
 
 
@@ -116,6 +118,7 @@ class Input(Enum):
     LEFT = "we close, and come again"
     LOST = "connection lost, and another is tried"
     LOST_EARLY = "connection lost after stop, before all was acknowledged"
+    UNCONFIRMED = "the consumer did not close, nor acknowledge all of it"
     NEVER = "no connection will be tried again"
     REJECTED = "the consumer does not take the stream"
     ALL_SENT = "nothing waits, and the call has ended"
@@ -156,6 +159,7 @@ TABLE: Mapping[tuple[State, Input], tuple[State, str]] = {
     (_S.STREAMING, _I.PUT_BY): (_S.PUTTING_BY, "hang up and put by"),
     (_S.CLOSING, _I.FAREWELL): (_S.PARTING, "close"),
     (_S.CLOSING, _I.LOST_EARLY): (_S.WAITING, "wait for confirmation"),
+    (_S.CLOSING, _I.UNCONFIRMED): (_S.WAITING, "leave unconfirmed"),
     (_S.CLOSING, _I.LOST): (_S.FINISHED, "finish"),
     (_S.CLOSING, _I.NEVER): (_S.FINISHED, "finish"),
     (_S.CLOSING, _I.TIMEOUT): (_S.FINISHED, "close and finish"),

@@ -76,6 +76,7 @@ class Relation:
         self._may_wait = may_wait
         self._standing: Standing | None = None
         self.complete = False
+        self._unconfirmed = 0
         # Of the connection:
         self.capabilities = Capabilities()
         self.subprotocol: str | None = None
@@ -108,7 +109,10 @@ class Relation:
 
     def late(self, now: float) -> None:
         """No ready, or no close, in time."""
-        if self.state is not State.GREETING:
+        patient = self._unconfirmed < self._settings.max_unconfirmed
+        if self.state is State.CLOSING and self._backlog.unacknowledged and patient:
+            self.fire(Input.UNCONFIRMED, now)
+        elif self.state is not State.GREETING:
             self.fire(Input.TIMEOUT, now)
         elif (
             self.destination.on_ready_timeout == "plain"
@@ -228,6 +232,12 @@ class Relation:
         self.deadline = None
         self.linger_until = self.give_up_at
 
+    def _leave_unconfirmed(self, now: float) -> None:
+        """What it has not read dies with this connection; on another, it gets it again."""
+        self._unconfirmed += 1
+        self.outputs.append(Disconnect(CLOSE_TIMEOUT, "not acknowledged in time", True))
+        self._lost_early(now)
+
     def _leave(self, now: float) -> None:
         self.outputs.append(self.leaving)
         self._lost(now)
@@ -275,6 +285,8 @@ class Relation:
         self.outputs.append(Disconnect(_CLOSE_CODES.get(reason, CLOSE_NORMAL), reason.value))
 
     def _close_and_finish(self, now: float) -> None:
+        """The consumer did not close; who acknowledges has what it acknowledged."""
+        self.complete = not self._backlog.unacknowledged
         self._close(now)
         self._finish(now)
 
@@ -326,6 +338,7 @@ _ACTIONS: Mapping[str, Callable[[Relation, float], None]] = {
     "wait": Relation._lost,
     "wait for confirmation": Relation._lost_early,
     "leave": Relation._leave,
+    "leave unconfirmed": Relation._leave_unconfirmed,
     "give up": Relation._give_up,
     "reject": Relation._reject,
     "abandon": Relation._abandon,

@@ -68,6 +68,7 @@ class Reload:
 
     :param read: the configuration; raises :exc:`~.config.ConfigurationError`.
     :param in_thread: runs a function that takes its time.
+    :param tell: is told True when a reading begins, and False when it is over.
     """
 
     _log = Logger()
@@ -77,10 +78,12 @@ class Reload:
         read: Callable[[], Configuration],
         change: Callable[[Configuration], None],
         in_thread: Callable[[Callable[[], Configuration]], Deferred[Configuration]],
+        tell: Callable[[bool], None] = lambda begun: None,
     ) -> None:
         self._read = read
         self._change = change
         self._in_thread = in_thread
+        self._tell = tell
         self._reading = False
         self._again = False
 
@@ -90,6 +93,7 @@ class Reload:
         if self._reading:
             return
         self._reading = True
+        self._tell(True)
         reading = self._in_thread(self._read)
         reading.addCallback(self._change)
         reading.addErrback(self._refused)
@@ -105,5 +109,6 @@ class Reload:
 
     def _done(self, result: object) -> None:
         self._reading = False
+        self._tell(False)
         if self._again:
             self()

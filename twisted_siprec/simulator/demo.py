@@ -33,9 +33,11 @@ from .consumer import Finish
 from .demo_options import Options, configuration, sending
 from .demo_proof import Outcome, judged
 from .demo_view import DemoView, WatchedConsumer
+from .demo_words import DemoWords, tell_words
 from .display import Display
 from .sending import encode
 from .speech import SpeechError, bundled, read
+from .transcription import Line, TranscriptionError
 from .wire import Target
 
 FAULT_AT_S = 4.0
@@ -61,7 +63,14 @@ class Demo:
         self._streams = tuple(encode(read(path), how) for path in bundled())
         own = self._streams[0].source.rate
         self._rate: int = options["rate"] or (own if own in SAMPLE_RATES else max(SAMPLE_RATES))
-        self._consumer = WatchedConsumer(reactor, directory, options["framing"], self._view)
+        self._words = DemoWords(reactor, self._view) if options["transcribe"] else None
+        self._consumer = WatchedConsumer(
+            reactor,
+            directory,
+            options["framing"],
+            self._view,
+            None if self._words is None else self._words.heard,
+        )
         self._transport = Transport(options["transport"])
         tls = self._transport is Transport.TLS
         self._certificate = make_certificate(directory) if tls else None
@@ -71,12 +80,22 @@ class Demo:
         """What shows it."""
         return self._view
 
-    async def run(self) -> Outcome:
+    async def run(self) -> tuple[Outcome, tuple[Line, ...]]:
         """
-        Play the conversation.
+        Play the conversation: what came of it, and the words where they are wanted.
 
-        Raises :exc:`DemoError`.
+        Raises :exc:`DemoError` and :exc:`.transcription.TranscriptionError`.
         """
+        if self._words is None:
+            return await self._record(), ()
+        self._words.start()
+        try:
+            outcome = await self._record()
+            return outcome, await self._words.finish()
+        finally:
+            self._words.stop()
+
+    async def _record(self) -> Outcome:
         await self._consumer.listen()
         service = make_service(
             configuration(self._options, self._consumer.url, self._certificate, self._rate),
@@ -170,11 +189,13 @@ async def run(reactor: Any, options: Options, display: Display) -> int:
         demo = Demo(reactor, options, directory, display)
         observers = [cast(ILogObserver, demo.view.logged)]
         globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False)
-        outcome = await demo.run()
-    except (DemoError, SpeechError, OSError) as error:
+        outcome, lines = await demo.run()
+    except (DemoError, SpeechError, TranscriptionError, OSError) as error:
         display.done()
         display.line(display.bad(f"siprec-demo: {error}"))
         return 1
+    display.done()
+    tell_words(lines, display)
     tell(outcome, display)
     return 0 if outcome.ok else 1
 

@@ -77,6 +77,7 @@ class Options(usage.Options):
     ]
     optFlags = [
         ["fault", None, "Kill the consumer in the middle and bring it back after 2 seconds."],
+        ["transcribe", None, "Show the words that a recogniser hears, and those that were said."],
         ["trace", None, "Print the SIP messages whole."],
     ]
 

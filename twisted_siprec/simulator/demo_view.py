@@ -19,11 +19,14 @@ from .consumer import Consumer, ConsumerOptions
 from .demo_proof import channel_names
 from .display import Display, message_line, meter, whole_message
 from .stream_record import Heard, StreamRecord, Text
+from .transcription import Line
 
 _PLAIN_EVERY_S = 2.0
 "How often the levels are told in a pipe."
 _LOUDEST = 32768.0
 _SILENT_DBFS = -60.0
+_SAYING = 40
+"So many characters of an unfinished line are shown: its end."
 
 
 class DemoView:
@@ -34,6 +37,7 @@ class DemoView:
         self._trace = trace
         self._levels: dict[str, float] = {}
         self._shown_s = 0.0
+        self._saying = ""
         self.seconds = 0.0
         "Delivered so far, on the stream that is furthest."
 
@@ -83,6 +87,15 @@ class DemoView:
             self._shown_s = self.seconds
             self._display.line(self._words())
 
+    def said(self, line: Line) -> None:
+        """The recogniser has new words."""
+        if line.final:
+            self._saying = ""
+            speaker = self._display.bold(f"{line.speaker}:")
+            self._display.line(f"{line.start_s:6.1f} s  {speaker} {line.text}")
+        else:
+            self._saying = f"   {line.speaker}: {line.text[-_SAYING:]}"
+
     def logged(self, event: LogEvent) -> None:
         """An event of the log: only what the server warns of, and what is wrong, is shown."""
         level = event["log_level"]
@@ -97,7 +110,7 @@ class DemoView:
         bars = "  ".join(
             f"{name} {self._display.good(meter(dbfs))}" for name, dbfs in self._levels.items()
         )
-        return f"{self.seconds:6.1f} s delivered   {bars}"
+        return f"{self.seconds:6.1f} s delivered   {bars}{self._display.dim(self._saying)}"
 
     def _words(self) -> str:
         levels = ", ".join(
@@ -110,9 +123,17 @@ class DemoView:
 class WatchedConsumer(Consumer):
     """A consumer that shows what it gets."""
 
-    def __init__(self, reactor: Any, directory: Path, framing: str, view: DemoView) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        directory: Path,
+        framing: str,
+        view: DemoView,
+        listen: Callable[[StreamRecord, Heard], None] | None = None,
+    ) -> None:
         super().__init__(reactor, ConsumerOptions(directory=directory, framing=framing, join=True))
         self._view = view
+        self._listen = listen
         self.gaps: list[Text] = []
         "The gaps that were announced."
 
@@ -120,6 +141,8 @@ class WatchedConsumer(Consumer):
         """New audio."""
         super().heard(record, audio)
         self._view.heard(record, audio)
+        if self._listen is not None:
+            self._listen(record, audio)
 
     def told(self, record: StreamRecord, text: Text) -> None:
         """A text."""

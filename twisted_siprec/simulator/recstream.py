@@ -332,7 +332,9 @@ class ConsumerConnection:
         self._position = position + samples
         record.delivered += new
         record.repeated += samples - new
-        record.octets += new * record.sample_octets
+        # Of no channels there is nothing to count, though the time goes on.
+        if record.media.get("channels") != 0:
+            record.octets += new * record.sample_octets
         if new:
             kept = None if payload is None else payload[(samples - new) * record.sample_octets :]
             self._heard(record, Heard(position + samples - new, new, kept))

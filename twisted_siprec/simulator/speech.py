@@ -89,6 +89,23 @@ def read(path: Path) -> Speech:
     return Speech(samples, rate)
 
 
+CONVERSATION = (
+    ("caller", "Hello, I would like to move my delivery to Friday, please."),
+    ("callee", "Of course. What is your order number?"),
+    ("caller", "It is four seven one one."),
+    ("callee", "Thank you. It comes on Friday morning."),
+)
+"What is said in the two files that come with the package, and by whom."
+
+
+def said_by(speaker: str) -> str:
+    """What one of them says in all; what both say for any other name."""
+    speakers = {name for name, _ in CONVERSATION}
+    return " ".join(
+        text for name, text in CONVERSATION if speaker == name or speaker not in speakers
+    )
+
+
 def bundled() -> tuple[Path, Path]:
     """The caller's and the callee's half of the conversation that comes with the package."""
     here = Path(__file__).parent

@@ -4,7 +4,7 @@ SIP messages: a start line, header fields and a body (:rfc:`3261#section-7`).
 Parsing is lenient in form (bare LF line ends, blanks around the colon, folded
 lines, compact names, any charset) and keeps every value as the text that came,
 because responses have to repeat Via, From, To, Call-ID and CSeq octet by octet.
-What a value means is worked out when it is asked for; a header field that is
+What a value means is worked out when it is first asked for; a header field that is
 malformed and not needed never fails a message (:rfc:`3261#section-8.2`). What
 *is* needed of a request is checked in :mod:`~twisted_siprec.sip.screening`.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sipmessage import URI, CSeq, MediaType, Via
 
@@ -30,7 +31,8 @@ _STATUS_LINE = re.compile(r"^(?P<version>SIP/\S+) +(?P<status>\d{3})(?: (?P<reas
 _UNSAFE = re.compile(r"[\r\n\x00]")
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots: what is worked out of a message is kept beside its fields.
+@dataclass(frozen=True)
 class _Message:
     """What requests and responses have in common."""
 
@@ -45,7 +47,7 @@ class _Message:
         """The Call-ID."""
         return self.headers.get("Call-ID")
 
-    @property
+    @cached_property
     def cseq(self) -> CSeq | None:
         """The CSeq; None where it is missing or malformed."""
         value = self.headers.get("CSeq")
@@ -54,12 +56,12 @@ class _Message:
         cseq = attempt(CSeq.parse, value)
         return cseq if cseq is not None and len(str(cseq.sequence)) <= 18 else None
 
-    @property
+    @cached_property
     def from_(self) -> Address | None:
         """The From address."""
         return _address(self.headers.get("From"))
 
-    @property
+    @cached_property
     def to(self) -> Address | None:
         """The To address."""
         return _address(self.headers.get("To"))
@@ -76,7 +78,7 @@ class _Message:
         address = self.to
         return address.tag if address is not None else None
 
-    @property
+    @cached_property
     def top_via(self) -> Via | None:
         """The topmost Via."""
         value = self.headers.first("Via")
@@ -88,7 +90,7 @@ class _Message:
         via = self.top_via
         return via.parameters.get("branch") if via is not None else None
 
-    @property
+    @cached_property
     def contact(self) -> Address | None:
         """The first Contact."""
         return _address(self.headers.first("Contact"))
@@ -130,7 +132,7 @@ class _Message:
         return "\r\n".join(lines).encode(self.charset, "replace") + self.body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request(_Message):
     """A SIP request."""
 
@@ -138,7 +140,7 @@ class Request(_Message):
     uri_text: str = field(kw_only=True)
     "The Request-URI as it was written."
 
-    @property
+    @cached_property
     def uri(self) -> URI | None:
         """The Request-URI; None where its scheme is unknown or it is malformed."""
         return parse_uri(self.uri_text)
@@ -152,7 +154,7 @@ class Request(_Message):
         return self._encoded(self.start_line)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Response(_Message):
     """A SIP response."""
 

@@ -81,7 +81,7 @@ def response_to(
 
 def _vias(request: Request, flow: Flow) -> list[str]:
     """The Via fields of a request, the topmost with where the request came from."""
-    lines = list(request.headers.lines("Via"))
+    lines = [line for line in request.headers.lines("Via") if split(line, ",")]
     top, *others = split(lines[0], ",") if lines else [""]
     marked, asked = _RPORT.subn(f";rport={flow.remote[1]}", top)
     via = parse_via(top)

@@ -24,7 +24,6 @@ from __future__ import annotations
 from .events import Address, Flow, Timers
 from .machine import Action, Input, Machine, Start, State, Stop, Table, Timer
 from .message import Request
-from .values import parse_via
 
 INVITE: Table = {
     (State.PROCEEDING, Input.REQUEST): (State.PROCEEDING, (Action.RESEND,)),
@@ -81,9 +80,8 @@ def transaction_key(request: Request, method: str | None = None) -> Key | None:
     :param method: the method to look for instead of the request's own: INVITE
         for its ACK and CANCEL.
     """
-    top = request.headers.first("Via")
-    via = parse_via(top) if top is not None else None
-    if top is None or via is None:
+    via = request.top_via
+    if via is None:
         return None
     method = method or request.method
     branch = via.parameters.get("branch") or ""
@@ -96,7 +94,7 @@ def transaction_key(request: Request, method: str | None = None) -> Key | None:
         request.from_tag or "",
         request.call_id or "",
         str(cseq.sequence) if cseq is not None else "",
-        top,
+        request.headers.first("Via") or "",
         method,
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from ..participants import Description, Participant
 from ..plan import ChannelPlan, Half, ParticipantEvent
@@ -22,7 +23,8 @@ from .stitching import stitch_keys
 from .times import sip_date
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots: the description of it is worked out once, and kept beside the fields.
+@dataclass(frozen=True)
 class Dossier:
     """A value: what is learnt gives a new one, and the old one is still there."""
 
@@ -79,7 +81,8 @@ class Dossier:
 
     def warned(self, warnings: Iterable[Oddity]) -> Dossier:
         """With these warnings, each once."""
-        return replace(self, warnings=joined(self.warnings, tuple(warnings)))
+        all_of_them = joined(self.warnings, tuple(warnings))
+        return self if all_of_them == self.warnings else replace(self, warnings=all_of_them)
 
     def identified(self, identifiers: tuple[Extension, ...]) -> Dossier:
         """With what somebody else knows it by."""
@@ -101,13 +104,17 @@ class Dossier:
     @property
     def half(self) -> Half | None:
         """What may join it to another dialog; None where nothing identifies the call."""
-        keys = self.description().stitch_keys
+        keys = self._described.stitch_keys
         marks = dict(self.identifiers)
         end = next((end for end in ("near", "far") if f"{end}end" in marks), None)
         return Half(keys, end) if keys else None
 
     def description(self, include_xml: bool = False) -> Description:
         """As consumers are told of it."""
+        return replace(self._described, xml=self.xml) if include_xml else self._described
+
+    @cached_property
+    def _described(self) -> Description:
         parties = self.correlation.parties
         unnamed = not self.metadata.parties and not self.named
         extensions = merged(self.metadata.extensions, self.identifiers)
@@ -128,7 +135,6 @@ class Dossier:
             warnings=self.warnings,
             revision=self.metadata.revision,
             mode="delta" if self.metadata.partial else "snapshot",
-            xml=self.xml if include_xml else None,
             groups=groups,
             start_time=self.start_time,
             stop_time=self.stop_time,

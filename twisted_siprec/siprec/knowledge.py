@@ -88,12 +88,15 @@ class Knowledge:
 
     def learn(self, dossier: Dossier) -> None:
         """Take a dossier over, and tell the shell what is new in it."""
-        known = self.dossier.warnings
+        known, learnt = self.dossier.warnings, self._with_known(dossier)
+        if learnt is self.dossier:
+            return
         before = bare(self.description)
-        self.dossier = self._with_known(dossier)
+        self.dossier = learnt
         self._outputs += [Warned(*each) for each in self.dossier.warnings if each not in known]
-        if bare(self.description) != before:
-            self._outputs.append(Changed(self.description))
+        description = self.description
+        if bare(description) != before:
+            self._outputs.append(Changed(description))
 
     def warn(self, oddities: Iterable[Oddity], live: bool) -> None:
         """Something was odd. While the call is live, consumers hear of it at once."""
@@ -114,7 +117,8 @@ class Knowledge:
 
     def _with_known(self, dossier: Dossier) -> Dossier:
         """A proposal that waited for ports does not know what was odd meanwhile."""
-        return replace(dossier, warnings=joined(self.dossier.warnings, dossier.warnings))
+        warnings = joined(self.dossier.warnings, dossier.warnings)
+        return dossier if warnings == dossier.warnings else replace(dossier, warnings=warnings)
 
     def _tell(self, update: BridgeUpdate | None) -> None:
         if update is not None:

@@ -140,19 +140,57 @@ def _split(body: bytes, boundary: str | None) -> tuple[list[bytes], list[Oddity]
         found = _delimiters(body, boundary.removesuffix("--"))
     pieces: list[bytes] = []
     for index, delimiter in enumerate(found):
-        if delimiter[1] is not None:
+        if delimiter.closes:
             return pieces, warnings
-        following = found[index + 1] if index + 1 < len(found) else None
-        pieces.append(body[delimiter.end() : following.start() if following else len(body)])
+        following = found[index + 1].start if index + 1 < len(found) else len(body)
+        pieces.append(body[delimiter.end : following])
     warnings.append(warning("multipart-unclosed"))
     return pieces, warnings
 
 
-def _delimiters(body: bytes, boundary: str) -> list[re.Match[bytes]]:
-    """Each delimiter with the line end before it, which belongs to it, not to the part."""
-    quoted = re.escape(boundary.strip().encode("utf-8", "replace"))
-    pattern = rb"(?:\A|\r?\n)[ \t]*--" + quoted + rb"(--)?[ \t]*(?=\r?\n|\Z)"
-    return list(re.finditer(pattern, body))
+@dataclass(frozen=True, slots=True)
+class _Delimiter:
+    """Where one is, the line end before it included: that is its, not the part's."""
+
+    start: int
+    end: int
+    closes: bool
+
+
+def _delimiters(body: bytes, boundary: str) -> list[_Delimiter]:
+    """
+    The lines that hold a boundary and nothing else. Each call has a boundary of its own:
+    looking for it takes less than compiling a regular expression that does.
+    """
+    mark = b"--" + boundary.strip().encode("utf-8", "replace")
+    found: list[_Delimiter] = []
+    at = body.find(mark)
+    while at >= 0:
+        start = _blanks_before(body, at)
+        end = at + len(mark)
+        closes = body.startswith(b"--", end)
+        end = _blanks_after(body, end + 2 * closes)
+        begins = start == 0 or body[start - 1 : start] == b"\n"
+        if begins and (end == len(body) or body.startswith((b"\n", b"\r\n"), end)):
+            line_end = 2 if body.endswith(b"\r\n", 0, start) else 1
+            found.append(_Delimiter(max(0, start - line_end), end, closes))
+            at = end
+        at = body.find(mark, at + 1)
+    return found
+
+
+def _blanks_before(body: bytes, at: int) -> int:
+    """Where the blanks begin that end here."""
+    while at > 0 and body[at - 1] in b" \t":
+        at -= 1
+    return at
+
+
+def _blanks_after(body: bytes, at: int) -> int:
+    """Where the blanks end that begin here."""
+    while at < len(body) and body[at] in b" \t":
+        at += 1
+    return at
 
 
 def _part(piece: bytes, limits: Limits) -> tuple[Part, list[Oddity]]:

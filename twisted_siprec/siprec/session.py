@@ -103,6 +103,11 @@ class RecordingSession:
         self._queue: deque[Queued] = deque()
 
     @property
+    def identity(self) -> str:
+        """Its id."""
+        return self._identity
+
+    @property
     def state(self) -> State:
         """Where it stands."""
         return self._state

@@ -29,7 +29,7 @@ cs              the session of the metadata: two SRCs on the way of one call hav
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from ..participants import CommunicationSession, SessionGroup
 from .extensions import Extension
@@ -39,6 +39,7 @@ MAX_KEYS = 16
 MAX_VALUE_LENGTH = 256
 
 _NIL = frozenset("0-. :")
+_NUMBER = re.compile(r"_\d+\Z")
 _UUID = re.compile(r"^[0-9a-f]{32}$")
 _SESSION_ID = re.compile(
     r"^\s*([0-9A-Fa-f]{32})\s*;(?:[^;]*;)*?\s*remote\s*=\s*([0-9A-Fa-f]{32})\b", re.IGNORECASE
@@ -55,30 +56,32 @@ def stitch_keys(
 
     :param extensions: identifiers under plain names, of header and metadata.
     """
-    pairs = tuple(extensions)
+    named = _by_name(extensions)
     sessions = tuple(sessions)
     group_ids = (
         *(each.id for each in groups),
         *(each.group_id for each in sessions if each.group_id),
     )
     session_ids = (
-        *_values(pairs, "session_id"),
+        *named.get("session_id", ()),
         *(each for session in sessions for each in session.sip_session_ids),
     )
     found: list[str] = []
     for kind, name, normal in _IDENTIFIERS:
-        found += _keys(kind, map(normal, _values(pairs, name)))
+        found += _keys(kind, map(normal, named.get(name, ())))
     found += _keys("group", group_ids)
     found += _keys("session-id", map(_both_halves, session_ids))
-    found += _keys("call", (*_values(pairs, "original_call_id"), *map(_call_id, session_ids)))
+    found += _keys("call", (*named.get("original_call_id", ()), *map(_call_id, session_ids)))
     found += _keys("cs", (each.id for each in sessions))
     return tuple(dict.fromkeys(found))[:MAX_KEYS]
 
 
-def _values(pairs: tuple[Extension, ...], name: str) -> Iterator[str]:
-    """All values of a name, the numbered ones too (see :func:`.extensions.merged`)."""
-    pattern = re.compile(rf"{name}(?:_\d+)?")
-    return (value for key, value in pairs if pattern.fullmatch(key))
+def _by_name(pairs: Iterable[Extension]) -> dict[str, list[str]]:
+    """All values of each name, the numbered ones too (see :func:`.extensions.merged`)."""
+    named: dict[str, list[str]] = {}
+    for name, value in pairs:
+        named.setdefault(_NUMBER.sub("", name), []).append(value)
+    return named
 
 
 def _keys(kind: str, values: Iterable[str]) -> list[str]:

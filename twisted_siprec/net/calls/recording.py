@@ -97,7 +97,7 @@ class Recording:
     @property
     def id(self) -> str:
         """The recording session's id, which is the bridge's."""
-        return self.session.description.recording_session_id
+        return self.session.identity
 
     @property
     def all_silent(self) -> bool:

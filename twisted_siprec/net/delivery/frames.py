@@ -1,10 +1,10 @@
 """
-Audio on its way out: WebSocket frames of our own making, written as directly as
+What is on its way out: WebSocket frames of our own making, written as directly as
 the transport allows.
 
-Autobahn does the handshake, the control frames, texts and all that comes in. Its
-way out costs a message of audio more than all that comes before it, so binary
-messages are framed here (:rfc:`6455#section-5.2`), masked by one operation of
+Autobahn does the handshake, the control frames and all that comes in. Its
+way out costs a message of audio more than all that comes before it, in JSON
+too, so messages are framed here (:rfc:`6455#section-5.2`), masked by one operation of
 numpy. A frame is handed to the socket at once where nothing else is on its way;
 that is half of what the detour over the reactor costs.
 """
@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from twisted.internet import tcp
 
+TEXT = 0x81
+"FIN, and the opcode of a text message."
 BINARY = 0x82
 "FIN, and the opcode of a binary message."
 MASKED = 0x80
@@ -80,6 +82,11 @@ class Volley:
         else:
             write_now(transport, binary_frame(payload, self._masks.next()))
 
+    def say(self, transport: Any, octets: bytes) -> None:
+        """One text message, at once, after all that is held."""
+        self.flush()
+        write_now(transport, frame(TEXT, octets, self._masks.next()))
+
     def flush(self) -> None:
         """All that is held goes out, in order: before a text, and before an end."""
         held, self._held = self._held, []
@@ -104,28 +111,33 @@ class Volley:
         masks = [self._masks.next() for _ in group]
         words = np.frombuffer(b"".join(payload for _, payload in group), np.uint32)
         by_row = words.reshape(len(group), -1) ^ np.frombuffer(b"".join(masks), np.uint32)[:, None]
-        head, masked = _header(length), by_row.tobytes()
+        head, masked = _header(BINARY, length), by_row.tobytes()
         for number, (transport, _) in enumerate(group):
             body = masked[number * length : (number + 1) * length]
             write_now(transport, b"".join((head, masks[number], body)))
 
 
-def _header(length: int) -> bytes:
+def _header(first: int, length: int) -> bytes:
     """All of a frame before its mask."""
     if length < 126:
-        return _SHORT.pack(BINARY, MASKED | length)
+        return _SHORT.pack(first, MASKED | length)
     if length < 65_536:
-        return _MEDIUM.pack(BINARY, MASKED | 126, length)
-    return _LONG.pack(BINARY, MASKED | 127, length)
+        return _MEDIUM.pack(first, MASKED | 126, length)
+    return _LONG.pack(first, MASKED | 127, length)
 
 
 def binary_frame(payload: bytes, mask: bytes) -> bytes:
     """One binary message as one masked frame."""
+    return frame(BINARY, payload, mask)
+
+
+def frame(first: int, payload: bytes, mask: bytes) -> bytes:
+    """One message as one masked frame: its first octet, and the rest."""
     length = len(payload)
     spare = -length % 4
     words = np.frombuffer(payload + bytes(spare) if spare else payload, np.uint32)
     masked = (words ^ np.frombuffer(mask, np.uint32)).tobytes()
-    return b"".join((_header(length), mask, masked[:length] if spare else masked))
+    return b"".join((_header(first, length), mask, masked[:length] if spare else masked))
 
 
 def write_now(transport: Any, octets: bytes) -> None:

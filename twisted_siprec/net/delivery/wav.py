@@ -50,7 +50,8 @@ class WavFile:
         self.path = path
         self._encoding = encoding
         self._sample_rate = sample_rate
-        self._width = width
+        # A call whose streams are yet to come has no channel; a file has one at least.
+        self._width = width = max(1, width)
         self._sample_octets = width * (2 if encoding is Encoding.L16 else 1)
         self._octets = 0
         self._file: IO[bytes] = path.open("xb", buffering=0)

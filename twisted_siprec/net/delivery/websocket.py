@@ -125,12 +125,12 @@ class Connection(WebSocketClientProtocol):
         The one way out for texts and audio alike; after the end, nowhere.
         Autobahn queues nothing here, so frames of ours keep their order with its own.
         """
+        if not self._open or self.state != self.STATE_OPEN:
+            return
         if isinstance(message, str):
-            self.volley.flush()
             # Metadata can hold what is no text (half a surrogate pair in JSON).
-            octets = message.encode("utf-8", "replace")
-            self.sendMessage(octets, False)  # type: ignore[no-untyped-call]  # Autobahn
-        elif self._open and self.state == self.STATE_OPEN:
+            self.volley.say(self.transport, message.encode("utf-8", "replace"))
+        else:
             self.volley.send(self.transport, message)
 
     def leave(self, code: int, reason: str) -> None:

@@ -8,6 +8,7 @@ destinations. A silence or a loss is told once, and once more when it is over.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from ...participants import Description
 from ...report import (
     BridgeClosed,
     BridgeFailed,
+    ConsumerSaid,
     LinkDown,
     LinkUp,
     Report,
@@ -38,6 +40,9 @@ from ..calls.events import (
     CallRefused,
     CallReported,
 )
+
+MAX_SAID_OCTETS = 65_536
+"What a consumer says in more is told without its payload."
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +191,23 @@ def _reported(call: _Told, report: Report) -> _Found:
         case LinkUp(_, destination, _) if destination in call.down:
             call.down.discard(destination)
             return [("destination.up", {"destination": destination})]
+        case ConsumerSaid(_, destination, name, payload):
+            return [("consumer.said", _said(destination, name, payload))]
         case BridgeFailed(_, reason):
             return [("call.failed", {"status": 500, "reason": reason})]
     return []
+
+
+def _said(destination: str, name: str, payload: str) -> Body:
+    """What a consumer told of the call; its payload is JSON that a dialect wrote."""
+    told: Body = {"destination": destination, "name": name}
+    if len(payload) > MAX_SAID_OCTETS:
+        return told | {"omitted": len(payload)}
+    try:
+        return told | {"payload": json.loads(payload)}
+    except (ValueError, RecursionError):
+        # It was written less deep in the stack than we are here.
+        return told | {"omitted": len(payload)}
 
 
 def _ending(call: _Told, why: str) -> _Found:

@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from ...bridge.settings import MediaSettings
 from ...config.model import LogConfiguration
 from ...log import observer
+from ...memory import set_program_apart
 from ...report import Report, StreamStatistics
 from ..delivery.outlets import OutletFactory, OutletSettings
 from ..media.dtls_identity import DTLSIdentity
@@ -155,4 +156,5 @@ def main() -> None:
     # Nothing but AMP may be written where AMP is written: the log goes to standard error.
     sys.stdout = sys.stderr
     StandardIO(Worker(reactor))
+    reactor.callWhenRunning(set_program_apart)
     reactor.run(installSignalHandlers=False)  # type: ignore[call-arg]  # of the module
