@@ -1,18 +1,27 @@
 """
-What a call costs: ``twistd siprec`` beside the per-packet server that one writes
-first, in one run, on one machine, under the same load.
+What a call costs: ``twistd siprec`` beside servers that do less, in one run, on one
+machine, under the same load.
 
-    python bench/calls.py [--calls 200] [--seconds 10] [--compiled]
+    python bench/calls.py [--calls 200] [--seconds 10] [--times 3]
+                          [--beside per-packet compiled-packet compiled-tick gstreamer]
+    python bench/calls.py --matrix [--calls 200]
 
-All receive the same RTP (bench/load.c: G.711, 20 ms packets, two streams a
-call) and send stereo chunks of 100 ms to the same sink; with ``--compiled``, so do
-two programs in C that do no more than the per-packet server does (bench/compiled.c:
-packet by packet, and once a chunk). Measured is the CPU time (user and system) of
-the server and its workers, from /proc, over the steady part, and their resident
-memory. Prints JSON and a line that says what it means. Needs a C compiler.
+All receive the same RTP (bench/load.c: 20 ms packets, two streams a call) and, but for
+GStreamer, send stereo chunks to the same sink. Measured are, over the steady part, the
+CPU time (user and system) of the server and its workers from /proc and their resident
+memory; and at the sink how late the audio is (lateness.py) and whether all of it came.
+Prints JSON and lines that say what it means. With ``--times`` all are measured so often,
+in turns, and the ratios are those of the medians. Needs a C compiler.
 
-The other options are of ``twistd siprec`` alone: ``--wss``, ``--chunk-ms``,
-``--layout``, ``--workers``.
+======================= ==============================================================
+per-packet              Twisted and Autobahn as one would use them first (per_packet.py)
+compiled-packet         the same in C, packet by packet (compiled.c)
+compiled-tick           in C, each socket read once a chunk: the design of ours
+gstreamer               rtpjitterbuffer and decoder alone: nothing is delivered
+======================= ==============================================================
+
+``--codec``, ``--rate``, ``--chunk-ms``, ``--layout``, ``--wss`` and ``--workers`` are of
+``twistd siprec`` alone; ``--matrix`` measures it with one of them changed at a time.
 """
 
 from __future__ import annotations
@@ -21,279 +30,188 @@ import argparse
 import json
 import os
 import platform
-import re
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
+
+from lateness import late_and_delayed_s
+from peers import BESIDE, run_beside
+from processes import Load, Sink, compiled, cpu_s, free_port, resident_mb
+from recorder import Delivery, Recorder, Source, percentiles
+from steady import LONG_S, Span, measure
 
 from twisted_siprec.simulator.certificates import make_certificate
 
-HERE = Path(__file__).parent
-BIN = Path(sys.executable).parent
-TICKS = os.sysconf("SC_CLK_TCK")
+__all__ = ["Sink", "cpu_s", "free_port", "resident_mb"]
 
-CONFIGURATION = """
-sip:
-  listeners: [{{transport: tcp, address: 127.0.0.1, port: {sip}}}]
-media: {{address: 127.0.0.1, ports: [30000, 49999]}}
-limits: {{calls: 5000, calls_per_second: 0}}
-stopping: {{drain_s: 0}}
-workers: {workers}
-destinations:
-  sink:
-    url: "{scheme}://127.0.0.1:{sink}/"
-    framing: plain
-    chunk_ms: {chunk_ms}
-    layout: {layout}
-{tls}default_destinations: [sink]
-"""
+GROUP = 25
+"Calls that begin together, each group with a load of its own."
+USABLE = 0.8
+"Of a core: what is over is for what comes all at once."
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+def opened(source: Source, first: int, span: Span) -> list[int]:
+    """A group of calls, from this one on; the ports to send to, which nobody keeps waiting."""
+    last = min(first + GROUP, span.calls)
+    return [port for index in range(first, last) for port in source.invite(index)]
 
 
-def family(pid: int) -> list[int]:
-    """A process and its children."""
-    told = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(one for child in told for one in family(int(child)))]
-
-
-def cpu_s(pid: int) -> float:
-    """User and system time so far, of a process and its children."""
-    ticks = 0
-    for one in family(pid):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / TICKS
-
-
-def resident_mb(pid: int) -> float:
-    """Of a process and its children; what they share counts for each."""
-    statuses = [Path(f"/proc/{one}/status").read_text() for one in family(pid)]
-    return sum(int(re.search(r"VmRSS:\s+(\d+)", each)[1]) for each in statuses) / 1024
-
-
-class Sink:
-    """bench/sink.py as a process; with TLS where it has a certificate and a key."""
-
-    def __init__(self, *certificate: Path) -> None:
-        self.certificate = certificate
-
-    def __enter__(self) -> Sink:
-        self.process = subprocess.Popen(
-            [sys.executable, HERE / "sink.py", *self.certificate],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.port = int(self.process.stdout.readline())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.counts()
-
-    def counts(self) -> dict:
-        self.process.send_signal(signal.SIGTERM)
-        return json.loads(self.process.communicate()[0])
-
-
-def compiled(directory: Path, name: str) -> Path:
-    program = directory / name
-    subprocess.run(["cc", "-O2", "-o", program, HERE / f"{name}.c"], check=True)
-    return program
-
-
-def measure(pid: int, load: Path, ports: list[int], seconds: float) -> tuple[float, dict, float]:
-    """CPU µs per call and second, what the load sent, and the memory at the end."""
-    sender = subprocess.Popen(
-        [load, str(seconds + 3)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    sender.stdin.write("\n".join(map(str, ports)))
-    sender.stdin.close()
-    time.sleep(2)
-    before, began = cpu_s(pid), time.monotonic()
-    time.sleep(seconds)
-    used, elapsed = cpu_s(pid) - before, time.monotonic() - began
-    memory = resident_mb(pid)
-    sent = json.loads(sender.stdout.read())
-    sender.wait()
-    calls = len(ports) // 2
-    return used / elapsed / calls * 1e6, sent, memory
-
-
-def peer(command: list, calls: int, seconds: float, load: Path) -> dict:
-    """A server that is told the number of calls, the first port, and the sink's port."""
-    first = 20_000
-    with Sink() as sink:
-        told = [*command, str(calls), str(first), str(sink.port)]
-        server = subprocess.Popen(told, stdout=subprocess.PIPE, text=True)
-        assert server.stdout.readline() == "ready\n"
-        ports = [first + 2 * index for index in range(2 * calls)]
-        cost, sent, memory = measure(server.pid, load, ports, seconds)
-        server.kill()
-        counts = sink.counts()
-    return {
-        "cpu_us_per_call_second": round(cost),
-        "memory_mb": round(memory, 1),
-        "messages": counts["binary_messages"],
-        "load": sent,
-    }
-
-
-def siprec(load: Path, directory: Path, chosen: argparse.Namespace) -> dict:
-    sip, calls, seconds = free_port(), chosen.calls, chosen.seconds
+def siprec(program: Path, directory: Path, delivery: Delivery, span: Span) -> dict:
+    """``twistd siprec``, whole: SIP, RTP and WebSocket."""
     certificate = make_certificate(directory)
-    with Sink(*(certificate if chosen.wss else ())) as sink:
-        configuration = CONFIGURATION.format(
-            sip=sip,
-            sink=sink.port,
-            scheme="wss" if chosen.wss else "ws",
-            tls=f"    tls: {{authorities: {certificate[0]}}}\n" if chosen.wss else "",
-            workers=chosen.workers,
-            chunk_ms=chosen.chunk_ms,
-            layout=chosen.layout,
-        )
-        (directory / "siprec.yaml").write_text(configuration)
-        log = (directory / "server.log").open("wb")
-        server = subprocess.Popen(
-            [BIN / "twistd", "-n", "--pidfile=", "siprec", "--config", "siprec.yaml"],
-            cwd=directory,
-            stdout=log,
-            stderr=log,
-        )
-        while "serving" not in (directory / "server.log").read_text():
-            if server.poll() is not None:
-                sys.exit((directory / "server.log").read_text())
-            time.sleep(0.1)
-        empty = resident_mb(server.pid)
-        with socket.create_connection(("127.0.0.1", sip)) as src:
-            src.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            answers = Signalling(src, sip)
-            opened = [answers.invite(index) for index in range(calls)]
-            ports = [port for _, pair in opened for port in pair]
-            cost, sent, memory = measure(server.pid, load, ports, seconds)
-            answers.hang_up_all()
-            time.sleep(3)
-        server.terminate()
-        server.wait()
+    payload_type = str(delivery.payload_type)
+    with Sink(*(certificate if delivery.wss else ())) as sink:
+        with (
+            Recorder(directory, delivery, sink.port, certificate[0]) as server,
+            Source(server.port, delivery.payload_type) as source,
+        ):
+            loads = [
+                Load(program, opened(source, first, span), LONG_S, "160", payload_type)
+                for first in range(0, span.calls, GROUP)
+            ]
+            steady = measure(server.pid, loads, span)
+            source.hang_up_all()
+            time.sleep(0.5 + span.calls / 400)
         counts = sink.counts()
-    stops = counts["stops"]
+    streams = list(counts["streams"].values())
+    stops = [each["stop"] for each in streams if each["stop"]]
+    channels = [channel for stop in stops for channel in stop["channels"]]
+    starts = [each["start_ns"] for each in steady.loads]
+    late, delayed = late_and_delayed_s(streams, starts, GROUP, steady.since, steady.until)
     return {
-        "cpu_us_per_call_second": round(cost),
-        "memory_mb": round(memory, 1),
-        "memory_kb_per_call": round((memory - empty) * 1024 / calls),
+        "cpu_us_per_call_second": round(steady.cpu_us_per_call_second),
+        "calls_per_core": round(USABLE * 1e6 / max(steady.cpu_us_per_call_second, 1)),
+        "memory_kb_per_call": round((steady.memory_mb - server.empty_mb) * 1024 / span.calls),
+        "memory_mb": round(steady.memory_mb, 1),
+        "lateness_ms": percentiles(late),
+        "delay_ms": percentiles(delayed),
+        "lost_packets": steady.load["sent"] - sum(each["packets"] for each in channels),
+        "late_packets": sum(each["late"] for each in channels),
+        "unaccounted_samples": sum(unaccounted(each) for each in streams),
+        "streams_without_stop": len(streams) - len(stops),
+        "invite_to_200_ms": source.invite_to_200_ms(),
         "messages": counts["binary_messages"],
-        "calls_accounted": len(stops),
-        "packets": sum(each["packets"] for stop in stops for each in stop["channels"]),
-        "lost": sum(each["lost"] for stop in stops for each in stop["channels"]),
-        "late": sum(each["late"] for stop in stops for each in stop["channels"]),
-        "invite_to_200_ms": answers.percentiles(),
-        "load": sent,
+        "load": steady.load,
     }
 
 
-class Signalling:
-    """The SIP of an SRC, as little as there is to it: one connection, one call after another."""
+def unaccounted(stream: dict) -> int:
+    """What ``stop`` says of a stream and neither audio nor gap was there for, in samples."""
+    if stream["stop"] is None:
+        return 0
+    said = sorted(map(tuple, stream["spans"] + stream["jumps"]))
+    missing = position = 0
+    for first, end in said:
+        missing += max(0, first - position)
+        position = max(position, end)
+    return missing + abs(stream["stop"]["finalPos"] - position)
 
-    def __init__(self, connection: socket.socket, port: int) -> None:
-        self.connection = connection
-        self.port = port
-        self.buffer = b""
-        self.took: list[float] = []
-        self.dialogs: list[tuple[int, str]] = []
 
-    def request(self, method: str, index: int, to: str, cseq: int, body: str = "") -> None:
-        kind = "Content-Type: application/sdp\r\n" if body else ""
-        self.connection.sendall(
-            (
-                f"{method} sip:srs@127.0.0.1:{self.port};transport=tcp SIP/2.0\r\n"
-                f"Via: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK{method}{index}\r\n"
-                f"From: <sip:sbc@127.0.0.1>;tag=f{index}\r\nTo: {to}\r\n"
-                f"Call-ID: bench-{index}\r\nCSeq: {cseq} {method}\r\nMax-Forwards: 70\r\n"
-                "Contact: <sip:sbc@127.0.0.1;transport=tcp>;+sip.src\r\nRequire: siprec\r\n"
-                f"{kind}Content-Length: {len(body)}\r\n\r\n{body}"
-            ).encode()
-        )
+MATRIX = {
+    "PCMU, 100 ms, interleaved, 8 kHz, ws": Delivery(),
+    "20 ms": Delivery(chunk_ms=20),
+    "200 ms": Delivery(chunk_ms=200),
+    "wss": Delivery(wss=True),
+    "wss, 20 ms": Delivery(wss=True, chunk_ms=20),
+    "separate": Delivery(layout="separate"),
+    "mono": Delivery(layout="mono"),
+    "16 kHz": Delivery(rate=16_000),
+    "G.722, 16 kHz": Delivery(codec="G722", rate=16_000),
+    "G.722, 16 kHz, 20 ms, wss": Delivery(codec="G722", rate=16_000, chunk_ms=20, wss=True),
+    "G.722, 8 kHz": Delivery(codec="G722"),
+    "1 worker": Delivery(workers="1"),
+    "2 workers": Delivery(workers="2"),
+}
+"What is changed, against the first."
 
-    def answer(self) -> str:
-        """The next final response, with its body."""
-        while True:
-            head, found, rest = self.buffer.partition(b"\r\n\r\n")
-            if found:
-                length = int(re.search(rb"Content-Length: *(\d+)", head, re.I)[1])
-                if len(rest) >= length:
-                    self.buffer = rest[length:]
-                    if not head.startswith(b"SIP/2.0 1"):
-                        return (head + b"\r\n\r\n" + rest[:length]).decode()
-                    continue
-            self.buffer += self.connection.recv(65_536)
 
-    def invite(self, index: int) -> tuple[str, tuple[int, int]]:
-        lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"]
-        for label in (1, 2):
-            lines += ["m=audio 9 RTP/AVP 0", f"a=label:{label}", "a=sendonly"]
-        began = time.monotonic()
-        self.request("INVITE", index, "<sip:srs@127.0.0.1>", 1, "\r\n".join(lines) + "\r\n")
-        told = self.answer()
-        self.took.append(time.monotonic() - began)
-        assert told.startswith("SIP/2.0 200"), told
-        to = re.search(r"(?im)^To: *(.*?)\r$", told)[1]
-        self.request("ACK", index, to, 1)
-        self.dialogs.append((index, to))
-        first, second = re.findall(r"m=audio (\d+)", told)
-        return to, (int(first), int(second))
+def in_short(percentiles_ms: dict[str, float]) -> str:
+    return " / ".join(f"{ms:.0f}" for ms in percentiles_ms.values())
 
-    def hang_up_all(self) -> None:
-        for index, to in self.dialogs:
-            self.request("BYE", index, to, 2)
-            self.answer()
 
-    def percentiles(self) -> dict[str, float]:
-        ordered = sorted(self.took)
-        return {
-            name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1e3, 2)
-            for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
-        }
+COLUMNS = (
+    ("CPU µs", lambda told: f"{told['cpu_us_per_call_second']:,}"),
+    ("calls a core", lambda told: f"{told['calls_per_core']:,}"),
+    ("lateness, ms", lambda told: in_short(told["lateness_ms"])),
+    ("delay, ms", lambda told: in_short(told["delay_ms"])),
+    ("KiB a call", lambda told: str(told["memory_kb_per_call"])),
+    ("lost", lambda told: str(told["lost_packets"] + told["unaccounted_samples"])),
+)
+
+
+def table(rows: dict[str, dict]) -> str:
+    """As it is in bench/README.rst."""
+    lines = [["", *(head for head, _ in COLUMNS)]]
+    lines += [[name, *(value(told) for _, value in COLUMNS)] for name, told in rows.items()]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = " ".join("=" * width for width in widths)
+    head, *body = [
+        " ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    return "\n".join([rule, head, rule, *body, rule])
+
+
+def middle(rounds: list[dict]) -> dict:
+    """The round whose cost is the median, with the costs of all."""
+    costs = [each["cpu_us_per_call_second"] for each in rounds]
+    ordered = sorted(rounds, key=lambda each: each["cpu_us_per_call_second"])
+    return {**ordered[(len(ordered) - 1) // 2], "rounds": costs}
+
+
+def options() -> argparse.ArgumentParser:
+    told = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    told.add_argument("--calls", type=int, default=200)
+    told.add_argument("--seconds", type=float, default=10)
+    told.add_argument("--warm-up-s", type=float, default=5)
+    told.add_argument("--times", type=int, default=1)
+    told.add_argument("--beside", nargs="*", choices=BESIDE, default=[], metavar="WHAT")
+    told.add_argument("--matrix", action="store_true")
+    told.add_argument("--codec", choices=["PCMU", "PCMA", "G722"], default="PCMU")
+    told.add_argument("--rate", type=int, choices=[8000, 16_000], default=8000)
+    told.add_argument("--chunk-ms", type=int, default=100)
+    told.add_argument(
+        "--layout", choices=["interleaved", "mono", "separate"], default="interleaved"
+    )
+    told.add_argument("--wss", action="store_true")
+    told.add_argument("--workers", default="0")
+    return told
+
+
+def measured(chosen: argparse.Namespace, wanted: dict[str, Delivery]) -> dict[str, list[dict]]:
+    """Everything that is wanted, in turns."""
+    span = Span(chosen.calls, chosen.seconds, chosen.warm_up_s)
+    rounds: dict[str, list[dict]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        program = compiled(directory, "load")
+        for _ in range(chosen.times):
+            for what, delivery in wanted.items():
+                told = siprec(program, directory, delivery, span)
+                rounds.setdefault(what, []).append(told)
+            for what in chosen.beside:
+                told = run_beside(what, directory, program, span)
+                rounds.setdefault(what, []).append(told)
+    return rounds
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    options.add_argument("--calls", type=int, default=200)
-    options.add_argument("--seconds", type=float, default=10)
-    options.add_argument("--compiled", action="store_true", help="two programs in C as well")
-    options.add_argument("--alone", action="store_true", help="twistd siprec and nothing else")
-    options.add_argument("--wss", action="store_true")
-    options.add_argument("--chunk-ms", type=int, default=100)
-    options.add_argument(
-        "--layout", choices=["interleaved", "mono", "separate"], default="interleaved"
+    chosen = options().parse_args()
+    delivery = Delivery(
+        chosen.codec, chosen.chunk_ms, chosen.layout, chosen.rate, chosen.wss, chosen.workers
     )
-    options.add_argument("--workers", default="0")
-    chosen = options.parse_args()
-    calls, seconds = chosen.calls, chosen.seconds
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        load = compiled(directory, "load")
-        results = {"siprec": siprec(load, directory, chosen)}
-        if not chosen.alone:
-            python = [sys.executable, HERE / "per_packet.py"]
-            results["per_packet"] = peer(python, calls, seconds, load)
-        for way in ("packet", "tick") if chosen.compiled else ():
-            command = [compiled(directory, "compiled"), way]
-            results[f"compiled_{way}"] = peer(command, calls, seconds, load)
+    wanted = MATRIX if chosen.matrix else {"siprec": delivery}
+    results = {name: middle(rounds) for name, rounds in measured(chosen, wanted).items()}
     machine = f"{os.cpu_count()} × {platform.machine()}, Python {platform.python_version()}"
-    print(json.dumps({"machine": machine, "calls": calls, **results}, indent=1))
-    ours = results.pop("siprec")
-    for other, result in results.items():
-        ratio = ours["cpu_us_per_call_second"] / result["cpu_us_per_call_second"]
-        print(f"twistd siprec takes {ratio:.2f} of the CPU of {other} at {calls} calls")
-    print(f"{ours['lost'] + ours['late']} packets lost or late")
+    print(json.dumps({"machine": machine, "calls": chosen.calls, **results}, indent=1))
+    ours = results[next(iter(wanted))]
+    for other in chosen.beside:
+        theirs = median(results[other]["rounds"])
+        if theirs:
+            ratio = median(ours["rounds"]) / theirs
+            print(f"twistd siprec takes {ratio:.2f} of the CPU of {other} at {chosen.calls} calls")
+    print(table({name: results[name] for name in wanted}))
 
 
 if __name__ == "__main__":

@@ -24,33 +24,38 @@ from __future__ import annotations
 
 import argparse
 import signal
-import socket
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from faults_judge import Journal, judge, read_accounts, read_journal, total
+from faults_judge import judge, read_accounts, total
 from faults_network import CutNetwork, NoNetwork
 from faults_plan import Fault, plan
+from faults_processes import (
+    STARTED_S,
+    ConsumerProcess,
+    free_port,
+    memory_mib,
+    start_calls,
+    start_server,
+)
 from faults_relay import Relay
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater, react
 
 from twisted_siprec.simulator.certificates import make_certificate
 
-BIN = Path(sys.executable).parent
-HERE = Path(__file__).parent
 SHORT_SHARE = 0.1
-SETTLE_S = 60.0
-"For what was spooled to be delivered, after the last call."
+STUCK_S = 60.0
+"Of what was spooled, one stream at least is delivered in this time, after the last call."
 
 CONFIGURATION = """
 workers: {workers}
@@ -58,7 +63,7 @@ sip:
   listeners: [{{transport: udp, address: 127.0.0.1, port: {sip}}}]
 media:
   {{address: 127.0.0.1, advertise: 127.0.0.1, ports: [{first}, {last}], cooldown_s: 1}}
-limits: {{calls: 5000, calls_per_second: 0}}
+limits: {{calls: 5000, calls_per_second: 0, lateness_ms: 0}}
 {spool}
 log: {{json: true}}
 destinations:
@@ -73,13 +78,6 @@ TERMS = (
 ROW = "{:10} {:>6} {:>8} {:>6} {:>14} {:>12} {:>12}"
 GROUPS = {"a": ("killed", "trusted"), "b": ("relayed", "cut")}
 "Which consumers a call goes to, besides the healthy one, by the user that is called."
-
-
-def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,68 +133,6 @@ class Outcome:
         return "\n".join(lines)
 
 
-class ConsumerProcess:
-    """One consumer, which can be killed, frozen and brought back."""
-
-    def __init__(
-        self,
-        name: str,
-        directory: Path,
-        url: str,
-        prefix: Sequence[str] = (),
-        certificates: dict[bool, tuple[Path, Path]] | None = None,
-    ) -> None:
-        self.name = name
-        self.url = url
-        self.journal = directory / f"{name}.journal"
-        self._log = directory / f"{name}.log"
-        self._prefix = prefix
-        self._certificates = certificates
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, trusted: bool = True) -> None:
-        """Bring it (back) up; not trusted: with a certificate that nobody vouches for."""
-        files: tuple[str | Path, ...] = ()
-        if self._certificates is not None:
-            certificate, key = self._certificates[trusted]
-            files = ("--certificate", certificate, "--key", key)
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    *(*self._prefix, sys.executable, HERE / "faults_consumer.py"),
-                    *("--listen", self.url, "--journal", self.journal, *files),
-                ],
-                stdout=log,
-                stderr=log,
-            )
-
-    def end(self, number: int = signal.SIGKILL) -> None:
-        """Whatever it is doing."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(number)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-    def signal(self, number: int) -> None:
-        """Freeze it or let it go on."""
-        if self._process is not None:
-            self._process.send_signal(number)
-
-    def errors(self) -> list[str]:
-        """What went wrong in the consumer itself."""
-        lines = self._log.read_text(errors="replace").splitlines()
-        return [f"{self.name}: {line}" for line in lines if "Error" in line]
-
-    def read(self) -> Journal:
-        """What it wrote down."""
-        with self.journal.open(errors="replace", newline="\n") as lines:
-            return read_journal(lines)
-
-
 class Trial:
     """One run."""
 
@@ -213,33 +149,37 @@ class Trial:
         self._relay: Relay | None = None
         self._network: CutNetwork | None = None
         self._calling: list[subprocess.Popen[bytes]] = []
+        self._server: subprocess.Popen[bytes] | None = None
+        # Whatever ends us, a signal too, nothing of it stays behind.
+        reactor.addSystemEventTrigger("before", "shutdown", self._end_all)
 
     async def run(self) -> Outcome:
         """Calls, faults, and the reckoning."""
         relaying = self._make_consumers()
-        server = None
         try:
-            server = self._start_server()
-            await self._until(lambda: "serving" in self._log.read_text(), 30)
+            server = self._server = self._start_server()
+            await self._until(lambda: "serving" in self._log.read_text(), STARTED_S)
             await self._call_amid_faults()
             if self._terms.spool:
-                await self._until(self._spool_is_empty, SETTLE_S)
-                self._expect(self._spool_is_empty(), "something stays in the spool")
-        finally:
-            if server is not None:
-                self._outcome.peak_mib = peak_mib(server.pid)
-                server.send_signal(signal.SIGTERM)
-                await self._until(lambda: server.poll() is not None, 60)
-                server.kill()
-            for process in self._calling:
-                process.kill()
+                await self._settle()
+            self._outcome.peak_mib = memory_mib(server.pid, "VmHWM")
+            server.send_signal(signal.SIGTERM)
+            await self._until(lambda: server.poll() is not None, 60)
             for consumer in self._consumers.values():
                 consumer.end(signal.SIGTERM)
+        finally:
             await relaying.stopListening()
-            if self._network is not None:
-                self._network.remove()
+            self._end_all()
         self._reckon()
         return self._outcome
+
+    def _end_all(self) -> None:
+        for process in (*self._calling, *([] if self._server is None else [self._server])):
+            process.kill()
+        for consumer in self._consumers.values():
+            consumer.end()
+        if self._network is not None:
+            self._network.remove()
 
     # --- what takes part ---
 
@@ -290,25 +230,16 @@ class Trial:
             for user, names in GROUPS.items()
         ]
         first = 20_000 + 2 * self._random.randrange(4_000)
-        configuration = directory / "siprec.yaml"
-        configuration.write_text(
-            CONFIGURATION.format(
-                workers=terms.workers,
-                sip=self._sip,
-                first=first,
-                last=first + 8 * terms.calls + 399,
-                spool=f"spool: {{directory: {directory}/spool}}" if terms.spool else "",
-                destinations="\n".join(f"  {key}: {{{it}}}" for key, it in destinations.items()),
-                routes="\n".join(routes),
-            )
+        configuration = CONFIGURATION.format(
+            workers=terms.workers,
+            sip=self._sip,
+            first=first,
+            last=first + 8 * terms.calls + 399,
+            spool=f"spool: {{directory: {directory}/spool}}" if terms.spool else "",
+            destinations="\n".join(f"  {key}: {{{it}}}" for key, it in destinations.items()),
+            routes="\n".join(routes),
         )
-        with self._log.open("wb") as log:
-            return subprocess.Popen(
-                [BIN / "twistd", "-n", "--pidfile=", "siprec", "--config", configuration],
-                stdout=log,
-                stderr=log,
-                cwd=directory,
-            )
+        return start_server(directory, configuration)[0]
 
     # --- calls and faults ---
 
@@ -331,16 +262,8 @@ class Trial:
     async def _call(self, user: str, calls: int, seconds: float) -> None:
         """So many at once, of that length."""
         self._outcome.calls += calls
-        with (self._directory / "calls.log").open("ab") as log:
-            process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "twisted_siprec.simulator.call", "--tone"),
-                    *("-n", str(calls), "-r", "20", "-d", f"{seconds:.1f}"),
-                    f"sip:{user}@127.0.0.1:{self._sip}",
-                ],
-                stdout=log,
-                stderr=log,
-            )
+        target = f"{user}@127.0.0.1:{self._sip}"
+        process = start_calls(self._directory / "calls.log", target, calls, seconds)
         self._calling.append(process)
         await self._until(lambda: process.poll() is not None, seconds + calls / 20 + 60)
         self._expect(process.poll() == 0, f"siprec-call ended with {process.poll()}")
@@ -413,12 +336,24 @@ class Trial:
         while not holds() and time.monotonic() < end:
             await self._pause(0.2)
 
-    def _spool_is_empty(self) -> bool:
+    async def _settle(self) -> None:
+        """What was spooled is delivered late, a few streams at a time."""
+        left = self._spooled()
+        while left:
+            before = left
+            await self._until(lambda known=before: self._spooled() < known, STUCK_S)
+            left = self._spooled()
+            if left >= before:
+                self._expect(False, f"{left} streams stay in the spool")
+                return
+
+    def _spooled(self) -> int:
+        """So many streams are in the spool."""
         path = self._directory / "spool" / "spool.sqlite"
         if not path.exists():
-            return True
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10) as database:
-            return bool(database.execute("SELECT count(*) FROM streams").fetchone() == (0,))
+            return 0
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as database:
+            return int(database.execute("SELECT count(*) FROM streams").fetchone()[0])
 
     # --- the reckoning ---
 
@@ -461,16 +396,6 @@ class Trial:
                     offsets = [came - end / stream.rate for end, came in stream.arrivals]
                     first = min(offsets, default=0.0)
                     outcome.lateness_ms += [(offset - first) * 1000 for offset in offsets]
-
-
-def peak_mib(process: int) -> float:
-    """The most memory that a process has had, with its children as they are now."""
-    paths = [Path(f"/proc/{process}/status")]
-    children = Path(f"/proc/{process}/task/{process}/children")
-    if children.exists():
-        paths += [Path(f"/proc/{child}/status") for child in children.read_text().split()]
-    lines = [line for path in paths if path.exists() for line in path.read_text().splitlines()]
-    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 async def _main(reactor: Any, options: argparse.Namespace) -> None:

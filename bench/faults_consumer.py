@@ -10,7 +10,8 @@ written down as well. Each line of the journal is a word and its values:
 =========  ===============================================================
 life       the consumer came up: what follows is of a process that knew
            nothing of what is before
-start      stream, Call-ID, Hz, when its position 0 was (POSIX seconds)
+start      stream, Call-ID, Hz, when its position 0 was (POSIX seconds), and ``late``
+           for a delivery after the call, else ``live``
 audio      stream, position, samples, when it came (POSIX seconds)
 gap        stream, position, samples, reason; of gaps that nothing fills
 stop       stream, final position
@@ -58,7 +59,8 @@ class Witness(Consumer):
                 started_at = datetime.fromisoformat(record.start["startedAt"]).timestamp()
                 self._write(
                     f"start {record.stream_id} {siprec['sipCallId']} "
-                    f"{record.sample_rate} {started_at:.6f}"
+                    f"{record.sample_rate} {started_at:.6f} "
+                    f"{'late' if record.start.get('late') else 'live'}"
                 )
             case "gap" if body["filled"] == "none":
                 self._write(

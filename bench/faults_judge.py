@@ -9,7 +9,8 @@ Of a stream that came to its ``stop``:
   or named to it as missing;
 * the two agree on how much is missing, sample for sample;
 * nothing is named twice to one life of a consumer, nor named and then heard. A life
-  that begins anew may be told again what the one before had not acknowledged.
+  that begins anew may be told again what the one before had not acknowledged; and so may
+  one to which a stream is delivered late, which begins by what was acknowledged.
 
 A stream whose consumer was away until the server gave it up has no ``stop``; that is
 allowed only where the server's log says so, and then the consumer cannot have heard
@@ -120,7 +121,7 @@ def read_journal(lines: Iterable[str]) -> Journal:
         else:
             stream_id, *values = rest.split(" ")
             stream = journal.streams.setdefault(stream_id, Testimony())
-            if life.get(stream_id) != journal.lives:
+            if life.get(stream_id) != journal.lives or values[-1:] == ["late"]:
                 life[stream_id] = journal.lives
                 stream.lives.append(Life())
             _add(stream, kind, values)
@@ -129,7 +130,7 @@ def read_journal(lines: Iterable[str]) -> Journal:
 
 def _add(stream: Testimony, kind: str, values: list[str]) -> None:
     match kind, values:
-        case "start", [call_id, rate, started_at]:
+        case "start", [call_id, rate, started_at, _]:
             stream.call_id = call_id
             stream.rate, stream.started_at = int(rate), float(started_at)
         case "audio", [position, samples, came_at]:
@@ -208,7 +209,8 @@ def _faults(stream: Testimony, account: Account) -> Iterable[str]:
     for life in stream.lives:
         if total(life.named) != total(merged(life.named)):
             yield "a gap was named twice"
-        if total(life.heard) + total(life.named) != total(merged(life.heard + life.named)):
+        heard, named = merged(life.heard), merged(life.named)
+        if total(heard) + total(named) != total(merged(heard + named)):
             yield "what was heard was named as missing too"
     told = merged(stream.heard + stream.named)
     if told and told[-1][1] > final:

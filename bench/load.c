@@ -10,11 +10,14 @@
  * receiving end can be checked; or the packets are those of a file, all streams'
  * first, all streams' second: records of one size, which the file begins with, each
  * a length (0 for a packet that is not sent) and as many octets, all numbers of 32
- * bits of this machine. Prints sent packets and the worst lateness.
+ * bits of this machine. At the end, or at SIGTERM, prints
+ * sent packets, the worst lateness, and when the first packet was due by the monotonic
+ * clock.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +35,10 @@
 #define MAX_PAYLOAD 1500
 
 static int ports[MAX_STREAMS];
+static volatile sig_atomic_t ended;
 static unsigned char packets[BURST][12 + MAX_PAYLOAD];
+
+static void end(int signal) { (void)signal; ended = 1; }
 
 static int64_t now_ns(void)
 {
@@ -84,11 +90,13 @@ int main(int argc, char **argv)
         messages[i].msg_hdr = (struct msghdr){.msg_name = &to[i], .msg_namelen = sizeof to[i],
                                               .msg_iov = &vectors[i], .msg_iovlen = 1};
     }
+    signal(SIGTERM, end);
     start = now_ns() + 50000000;
-    for (int64_t slot = 0; slot < (int64_t)(seconds * 4000); slot++) {
+    for (int64_t slot = 0; !ended && slot < (int64_t)(seconds * 4000); slot++) {
         int64_t due = start + slot * 250000, late;
         struct timespec until = {due / 1000000000, due % 1000000000};
         unsigned sequence = slot / SLOTS;
+        if (slot % SLOTS >= streams) continue;
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
         late = now_ns() - due;
         if (late > worst) worst = late;
@@ -123,7 +131,7 @@ int main(int argc, char **argv)
             sent += n;
         }
     }
-    printf("{\"streams\": %d, \"sent\": %llu, \"worst_late_ms\": %.3f}\n", streams,
-           (unsigned long long)sent, worst / 1e6);
+    printf("{\"streams\": %d, \"sent\": %llu, \"worst_late_ms\": %.3f, \"start_ns\": %lld}\n", streams,
+           (unsigned long long)sent, worst / 1e6, (long long)start);
     return 0;
 }

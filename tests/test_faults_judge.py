@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from bench.faults_judge import judge, merged, read_accounts, read_journal
 from bench.faults_plan import KINDS, plan
 
-START = "start s c@h 8000 1000.000000\n"
+START = "start s c@h 8000 1000.000000 live\n"
 
 
 def account(**changes: object) -> str:
@@ -45,6 +45,15 @@ class JudgeTests(SynchronousTestCase):
         journal = (
             f"life\n{START}gap s 0 100 reconnect\naudio s 100 100 1000.1\n"
             f"life\n{START}gap s 0 100 reconnect\naudio s 100 200 1000.1\nstop s 300\n"
+        )
+        self.assertEqual(verdict(journal), [])
+
+    def test_late(self) -> None:
+        """A late delivery begins by what was acknowledged, whatever was heard beyond."""
+        late = START.replace("live", "late")
+        journal = (
+            f"life\n{START}audio s 0 150 1000.1\n{late}gap s 100 100 reconnect\n"
+            "audio s 200 100 1001.1\nstop s 300\n"
         )
         self.assertEqual(verdict(journal), [])
 

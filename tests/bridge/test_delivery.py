@@ -488,6 +488,17 @@ class ConnectionTests(SynchronousTestCase):
         sent = exchange.say("ready") + exchange.run(1.0)
         self.assertEqual(kinds(sent), ["1r", "2r", "3r"])
 
+    def test_the_window_outlives_the_connection(self) -> None:
+        """A consumer that resumes says no ready again: what it said before holds."""
+        exchange = Exchange()
+        exchange.connect()
+        exchange.say("ready", windowMs=200)
+        exchange.carry(4)
+        exchange.lose()
+        exchange.connect()
+        sent = exchange.say("resumed", fromFrame=0) + exchange.run(1.0)
+        self.assertEqual(kinds(sent), ["0r", "1r"])
+
     def test_a_frame_of_the_future_starts_over(self) -> None:
         """A consumer that names a frame that was never sent gets the ring, and nothing is lost."""
         exchange = Exchange()

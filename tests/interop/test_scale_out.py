@@ -145,6 +145,14 @@ def answered(port: int, status: int, timeout: float = 15) -> None:
         time.sleep(0.2)
 
 
+def begun(count: int, *recorders: Recorder) -> None:
+    """Until they have so many calls in their logs, of all times."""
+    end = time.monotonic() + 30
+    while sum(each.calls for each in recorders) < count:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def tried_the_next(directory: Path) -> int:
     """How often a call was offered to one server in vain, and then to another one."""
     return (directory / "kamailio.log").read_text().count("trying the next server")
@@ -182,10 +190,7 @@ def test_a_server_drains(tmp_path: Path) -> None:
     with first, second, proxy(tmp_path, *recorders) as port:
         answered(port, 200)
         early = subprocess.Popen(call(port, "--calls", "8", "--rate", "8", "-d", "12"))
-        end = time.monotonic() + 20
-        while first.calls + second.calls < 8:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        begun(8, *recorders)
         held = first.calls
         assert 0 < held < 8
         assert first.process is not None
@@ -200,7 +205,7 @@ def test_a_server_drains(tmp_path: Path) -> None:
         assert first.log.read_text().count("ended: BYE received") == held
         # A little more where the machine was busy, as lost time is recorded as silence.
         assert len(first.seconds) == held
-        assert all(11.9 <= each <= 13 for each in first.seconds)
+        assert all(11.9 <= each <= 16 for each in first.seconds)
         assert second.calls == 20 - held
         long = [each >= 11.9 for each in second.seconds]
         assert sorted(long) == [False] * 12 + [True] * (8 - held)
@@ -223,7 +228,8 @@ def test_options_find_out(tmp_path: Path) -> None:
         with Recorder(tmp_path / "again", first.port) as again:
             time.sleep(two_rounds_s)
             long = subprocess.Popen(call(port, "--calls", "8", "--rate", "8", "-d", "20"))
-            again.await_log(" recording sip:", count=2)
+            begun(16, again, second)
+            assert again.calls
             assert again.process is not None
             again.process.send_signal(signal.SIGTERM)
             again.await_log("calls in progress may go on")

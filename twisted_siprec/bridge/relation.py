@@ -210,6 +210,7 @@ class Relation:
         if not self._backlog.rewind_to(self.from_frame):
             self.outputs.append(Puzzled("resumed from a frame that was not sent"))
             self._backlog.rewind()
+        self._outflow.set_window(self.ready.window_ms)
         self._flow(now)
 
     def _flow(self, now: float) -> None:
