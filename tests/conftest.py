@@ -1,7 +1,7 @@
 """
 What all tests share.
 
-They run in two processes at once (``-n 2``), for many of them wait for audio in real
+They run in three processes at once (``-n 3``), for many of them wait for audio in real
 time. Those that say ``pytest.mark.alone`` measure, or load the machine: nothing runs
 beside them.
 """

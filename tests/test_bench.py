@@ -29,6 +29,7 @@ def began(*command: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.interop
+@pytest.mark.alone
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc): the load is in C")
 class BenchTests(SynchronousTestCase):
     """The benches, with little to do."""

@@ -311,7 +311,7 @@ class PromiseTests(SynchronousTestCase):
         """
         However calls, losses, blockades and words interleave, each sample is
         delivered or named, and the consumer sees no hole that was not named. One
-        that resumes is told of each key press once.
+        that resumes is told of each key press once, as long as the ring has it.
         """
         if not framed:
             behaviour = ConsumerSettings()
@@ -327,7 +327,11 @@ class PromiseTests(SynchronousTestCase):
                 self.assertEqual(record.position or 0, statistics.final_position)
                 if framed and not model.made_plain:
                     pressed = sum(step == "digit" for step, _ in steps)
-                    self.assertEqual(model.told.count("dtmf"), pressed)
+                    told = model.told.count("dtmf")
+                    self.assertLessEqual(told, pressed)
+                    if statistics.final_position <= 2000:
+                        # Nothing has left the ring: texts do with the audio around them.
+                        self.assertEqual(told, pressed)
 
 
 class ConnectionTests(SynchronousTestCase):

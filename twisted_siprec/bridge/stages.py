@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..audio.samples import Samples
 from .batch import HEADER_OCTETS, PacketBuffer
 from .forms import FORMS, Form
-from .table import NEVER, NOBODY, Rows, StreamTable, past_samples
+from .table import LINE_OCTETS, NEVER, NOBODY, Rows, StreamTable, past_samples
 from .timeline import UNITS_PER_SECOND
 
 _MARKER = np.uint32(0xFF7FFFFF)
@@ -130,7 +130,8 @@ def keep(table: StreamTable, buffer: PacketBuffer, came: Arrivals) -> list[int]:
     rows, counts = came.rows, came.counts
     octets = table.octets[rows]
     added = counts * octets
-    full = table.fill[rows] + added > table.room[rows]
+    # Where much was played already, room is made early: short lines stay in the caches.
+    full = (table.fill[rows] + added > table.room[rows]) | (table.lead[rows] >= LINE_OCTETS)
     if full.any():
         table.make_room(rows[full])
     _copy(table, buffer, came, octets)

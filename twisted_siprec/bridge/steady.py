@@ -24,7 +24,7 @@ from .course import Course
 from .forms import FORMS
 from .settings import MediaSettings
 from .stages import Arrivals, decoded, expected, keep, side_by_side, unprotect
-from .table import MAX_LINE_OCTETS, NOBODY, Past, Rows, StreamTable, line_octets, past_samples
+from .table import LINE_OCTETS, MAX_LINE_OCTETS, NOBODY, Past, Rows, StreamTable, line_octets, past_samples
 from .timeline import UNITS_PER_SECOND, units_per_sample
 
 NameOf = Callable[[Address], bytes | None]
@@ -34,6 +34,10 @@ _SHORT_CHUNKS = 4
 "Whoever stays for less waits twice as long before the next time, …"
 _MAX_PATIENCE = 16
 "… but no longer than so many chunks."
+STALL_S = 4
+"""Lines have room for what comes while the process stands still for nearly so long: what
+makes up for it together costs a tenth of what it would one by one, so that a server with
+many calls is not left behind for good."""
 
 
 class _Seat:
@@ -206,9 +210,11 @@ class SteadyPlane:
             return None
         ahead = samples + past_samples(rate) + rate * self._ahead_ms // 1000
         room = line_octets(max(len(run.octets) + form.octets_of(ahead), form.octets_of(rate)))
-        if room > MAX_LINE_OCTETS or run.packet_octets * self._max_pending < room:
+        most = min(MAX_LINE_OCTETS, run.packet_octets * self._max_pending)
+        if room > most:
             return None
-        return room
+        stalled = line_octets(form.octets_of(rate * STALL_S))
+        return max(room, min(stalled, most // LINE_OCTETS * LINE_OCTETS))
 
     def step(self, group: Sequence[SteadyBridge], counts: Sequence[int], now: float) -> None:
         """

@@ -26,8 +26,8 @@ from ...bridge.batch import NAME_OCTETS, PacketBuffer
 from ...plan import Address
 from .rtp_port import Monotonic, PortPair
 
-MAX_RUN = 64
-"Datagrams of one socket in one round: more than a second of them."
+MAX_RUN = 224
+"Datagrams of one socket in one round: as many as a line of the table has room for."
 _ATTEMPTS = 4
 _MAX_ADDRESSES = 1024
 "That are remembered as text."
