@@ -81,7 +81,7 @@ class LiveSocketTests(SynchronousTestCase):
         place = LivePlace(self.clock, gate, feed, self.server.tap, whose, 1_000)
         live, origins = live_resource(place, "test"), Origins(loopback=True)
         root = Root(api, gate, lambda operation, status: None, live, origins)
-        self.protocol, _ = connection(make_site(root, 10, 1_000))
+        self.protocol, _ = connection(make_site(root, 10, 1_000, Clock()))
         self.transport = Transport()
         self.protocol.transport = None
         self.protocol.makeConnection(self.transport)

@@ -67,7 +67,7 @@ class SiteTests(SynchronousTestCase):
             Resource(),
             Origins(frozenset({"rec.example.com"}), True),
         )
-        self.site = make_site(root, connections=2, request_octets=1_000)
+        self.site = make_site(root, 2, 1_000, Clock())
 
     def ask(self, path: str, method: str = "GET", **options: Any) -> Response:
         return ask(self.site, path, method, **options)

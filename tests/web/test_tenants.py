@@ -96,7 +96,7 @@ class TenantSiteTests(SynchronousTestCase):
         self.server.watch(self.records.happened)
         self.server.watch(self.metrics.happened)
         gate = make_gate(WEB, (Tenant("acme", token=Secret(environment="ACME")),))
-        self.site = make_site(Root(api, gate, lambda *_: None, Resource()), 2, 1_000)
+        self.site = make_site(Root(api, gate, lambda *_: None, Resource()), 2, 1_000, Clock())
         self.server.begin(tenant="acme", id="aaaa")
         self.server.begin(tenant="globex", id="bbbb")
         self.server.begin(id="cccc")

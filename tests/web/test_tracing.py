@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
@@ -55,7 +56,7 @@ class TracingTests(SynchronousTestCase):
         self.server.watch(records.happened)
         self.server.begin()
         root = Root(api, self.gate, lambda operation, status: None, Resource())
-        return ask(make_site(root, 2, 1_000), path, method, **options)
+        return ask(make_site(root, 2, 1_000, Clock()), path, method, **options)
 
     def test_packets(self) -> None:
         """The files, the newest first; none where there is no flight recorder."""

@@ -108,7 +108,7 @@ class WebService(Service):
         live = live_resource(place, "twisted-siprec")
         origins = Origins.of(settings.hosts, settings.address)
         root = Root(self._api, self._gate, self._count, live, origins)
-        site = make_site(root, settings.connections, settings.request_octets)
+        site = make_site(root, settings.connections, settings.request_octets, self._reactor)
         if settings.certificate is None:
             self._port = self._reactor.listenTCP(settings.port, site, interface=settings.address)
         else:

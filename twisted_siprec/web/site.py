@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import Resource
@@ -250,8 +251,10 @@ class LimitedFactory(WrappingFactory):
         return super().buildProtocol(addr) if len(self.protocols) < self._connections else None
 
 
-def make_site(root: Root, connections: int, request_octets: int) -> LimitedFactory:
-    """What listens."""
+def make_site(
+    root: Root, connections: int, request_octets: int, clock: IReactorTime
+) -> LimitedFactory:
+    """What listens; its time-outs are on this clock."""
     request = type("SizedRequest", (BoundedRequest,), {"max_octets": request_octets})
-    site: Any = QuietSite(root, requestFactory=request, timeout=IDLE_S)  # type: ignore[no-untyped-call]
+    site: Any = QuietSite(root, requestFactory=request, timeout=IDLE_S, reactor=clock)  # type: ignore[no-untyped-call]
     return LimitedFactory(site, connections)
