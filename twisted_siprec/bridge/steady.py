@@ -24,7 +24,16 @@ from .course import Course
 from .forms import FORMS
 from .settings import MediaSettings
 from .stages import Arrivals, decoded, expected, keep, side_by_side, unprotect
-from .table import LINE_OCTETS, MAX_LINE_OCTETS, NOBODY, Past, Rows, StreamTable, line_octets, past_samples
+from .table import (
+    LINE_OCTETS,
+    MAX_LINE_OCTETS,
+    NOBODY,
+    Past,
+    Rows,
+    StreamTable,
+    line_octets,
+    past_samples,
+)
 from .timeline import UNITS_PER_SECOND, units_per_sample
 
 NameOf = Callable[[Address], bytes | None]

@@ -508,6 +508,25 @@ class ConvoyTests(SynchronousTestCase):
             events = [item for item in sides[1].items()[0] if not isinstance(item, Audio)]
             self.assertEqual(events, [], stall_s)
 
+    def test_stall_is_made_up_together(self) -> None:
+        """After three seconds of standing still nobody has to step by himself."""
+        sides = [Side(0), Side(4096)]
+        came = arrivals(2, 250, {}, [0])
+        for side in sides:
+            side.open(2, (WS,))
+            side.run_until(BEGUN + 0.7, came)
+            stopped = side.clock.seconds()
+            for pair, one in came:
+                if stopped < one.arrived_at <= stopped + 3.0:
+                    side.ports.pairs[pair].queue.append(one)
+            side.clock.advance(3.0)
+            began = side.clock.seconds()
+            side.together.clear()
+            side.run_until(BEGUN + 4.5, [each for each in came if each[1].arrived_at > began])
+            side.close(2)
+        self.assertEqual(set(sides[1].together), {4})
+        self.same(sides[1].items(), sides[0].items())
+
     def test_synchronisation(self) -> None:
         """Over windows of the drift and reports to the SRC, with chunks of 20 ms."""
         self.both(
